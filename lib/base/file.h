@@ -1,0 +1,43 @@
+/*
+ * Files that are whole or absent: written under a temporary name beside the target, fsynced and
+ * renamed. The temporary name is removed if the program dies.
+ *
+ *	struct outfile f;
+ *	if (outfile_open(&f, path)) return -1;
+ *	fwrite(..., f.fp);
+ *	return outfile_commit(&f);         or outfile_abort(&f)
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct outfile {
+	FILE *fp;
+	char *path, *temp;
+};
+int outfile_open(struct outfile *, const char *path);
+int outfile_commit(struct outfile *); /* -1: nothing was left at path that was not there before */
+void outfile_abort(struct outfile *);
+
+/* The whole of a file into *data (caller frees), at most `limit` bytes; NUL put after the end. */
+int file_read(const char *path, size_t limit, char **data, size_t *len);
+/* Writes all of data as `path`, atomically. */
+int file_write(const char *path, const void *data, size_t len);
+bool file_exists(const char *path);
+/* mkdir -p. */
+int make_dirs(const char *path);
+/* "dir/name", or name itself if absolute or dir is NULL, "" or "."; caller frees. */
+char *path_join(const char *dir, const char *name);
+/* The folder part ("." if none), caller frees; the last component, borrowed; its extension with the
+ * dot ("" if none), borrowed. */
+char *path_dir(const char *path);
+const char *path_base(const char *path);
+const char *path_ext(const char *path);
+
+/* Ends standard output: a write error there (full disk) ends the program with EXIT_FATAL. */
+void stdout_close(void);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * Images in memory and on disk: PNG by libpng, JPEG by libjpeg-turbo. 8 or 16 bits, 1 (gray) or 3
+ * (RGB) channels, rows from the top, pixels interleaved, 16-bit samples in host order.
+ *
+ *	struct image im = { 0 };
+ *	if (image_read(&im, path, 0, 0)) return -1;
+ *	...
+ *	image_release(&im);
+ */
+#ifndef DATA_IMAGE_H
+#define DATA_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct image {
+	int w, h;      /* pixels */
+	int c;         /* 1 gray, 3 RGB */
+	int bits;      /* 8 or 16 */
+	void *data;    /* [h][w][c] uint8_t or uint16_t; owned */
+};
+
+enum { IMAGE_MAX_SIDE = 65535, IMAGE_MAX_PIXELS = 1 << 28 };
+
+/* Reads a PNG or JPEG, told apart by content. Wanted channels c (0: as stored; alpha is dropped,
+ * palettes and CMYK become RGB) and bits (0: as stored, sub-byte grays widened). A truncated or
+ * damaged file is an error: nothing half-read is returned. 0, or -1 with "path: why". */
+int image_read(struct image *, const char *path, int c, int bits);
+/* The same from memory; name is for messages. */
+int image_decode(struct image *, const void *p, size_t n, int c, int bits, const char *name);
+/* A mask's own numbers: palette PNGs give their indices, gray ones their gray (1, 2, 4 bits not
+ * widened), RGB as it is. */
+int image_read_labels(struct image *, const char *path);
+/* Only size, channels and bits; data stays NULL. */
+int image_header(struct image *, const char *path);
+
+/* Writes by the extension of path (.png, .jpg, .jpeg), atomically. quality 1..100 is for JPEG.
+ * text: pairs key, value for PNG text chunks, NULL-terminated, or NULL. */
+int image_write(const struct image *, const char *path, int quality, const char *const *text);
+/* Encodes into memory (caller frees *p). kind "png" or "jpg". */
+int image_encode(const struct image *, const char *kind, int quality, const char *const *text,
+    void **p, size_t *n);
+
+void image_alloc(struct image *, int w, int h, int c, int bits); /* zeroed */
+void image_release(struct image *);
+void image_copy(struct image *dst, const struct image *src);
+/* Gray to RGB (replicated), RGB to gray (ITU-R 601-2 luma as PIL: (19595 R + 38470 G + 7471 B +
+ * 0x8000) >> 16), 8 to 16 bits (x 257) and back (rounded). In place. */
+void image_convert(struct image *, int c, int bits);
+/* Part of an image; what lies outside is 0. */
+void image_crop(struct image *dst, const struct image *src, int x, int y, int w, int h);
+
+/* Resampling as Pillow's (antialiased: the filter is widened when shrinking; 8-bit results rounded
+ * between the passes), so that results are equal to PIL.Image.resize of the same image. */
+enum image_filter { FILTER_NEAREST, FILTER_BOX, FILTER_BILINEAR, FILTER_HAMMING, FILTER_BICUBIC,
+	FILTER_LANCZOS };
+#define IMAGE_FILTERS "nearest|box|bilinear|hamming|bicubic|lanczos"
+void image_resize(struct image *dst, const struct image *src, int w, int h, enum image_filter);
+/* Quarter turns anticlockwise (1..3) and mirror, in place. */
+void image_rotate90(struct image *, int turns);
+void image_flip(struct image *, bool horizontal, bool vertical);
+
+#endif

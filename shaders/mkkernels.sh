@@ -1,0 +1,37 @@
+#!/bin/sh
+# mkkernels.sh BUILD FILE.comp ...: the list of kernels, from the lines `//! NAME: FLAGS` that head
+# each shader. Writes BUILD/kernel_enum.h and BUILD/kernel_table.h; prints the make rules that
+# compile each kernel to a C header of SPIR-V words.
+set -eu
+B=$1
+shift
+list=$(awk '/^\/\/! / { n = $2; sub(/:$/, "", n); $1 = $2 = ""; print n, FILENAME, $0 }' "$@" | sort)
+
+{
+	echo "/* made by mkkernels.sh: do not edit */"
+	echo "enum kernel {"
+	printf '%s\n' "$list" | awk '{ print "\tK_" toupper($1) "," }'
+	printf '\tKERNEL_COUNT\n};\n'
+} >"$B/kernel_enum.h.new"
+# the enum is included everywhere: touch it only when the list has changed
+cmp -s "$B/kernel_enum.h.new" "$B/kernel_enum.h" || cp "$B/kernel_enum.h.new" "$B/kernel_enum.h"
+rm -f "$B/kernel_enum.h.new"
+
+{
+	echo "/* made by mkkernels.sh: do not edit */"
+	printf '%s\n' "$list" | awk '{ print "#include \"spv/" $1 ".h\"" }'
+	echo "static const struct { const char *name; const uint32_t *spv; size_t bytes; } kernel_table[] = {"
+	printf '%s\n' "$list" | awk '{ print "\t{ \"" $1 "\", spv_" $1 ", sizeof(spv_" $1 ") }," }'
+	echo "};"
+} >"$B/kernel_table.h"
+
+headers=
+printf '%s\n' "$list" | while read -r name file flags; do
+	echo "$B/spv/$name.h: $file"
+	printf '\t@mkdir -p %s/spv\n' "$B"
+	printf '\t$(GLSLANG) -V --quiet --target-env vulkan1.2 -Ishaders %s --vn spv_%s --depfile %s/spv/%s.d -o $@ $<\n' \
+		"$flags" "$name" "$B" "$name"
+done
+headers=$(printf '%s\n' "$list" | awk -v b="$B" '{ printf " %s/spv/%s.h", b, $1 }')
+echo "$B/kernel_enum.h $B/kernel_table.h: ;"
+echo "$B/lib/gpu/kernel.o:$headers"
