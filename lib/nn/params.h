@@ -1,0 +1,119 @@
+/*
+ * The parameters and buffers of a network, by the names that its safetensors file gives them.
+ *
+ *	struct params ps;
+ *	params_init(&ps, F32, true);
+ *	params_add(&ps, &w, PARAM_CONV, 4, (int64_t[]){ 64, 3, 7, 7 }, "%s.conv1.weight", prefix);
+ *	...
+ *	params_ready(&ps);                 slabs are there, w points to its tensor
+ *	...
+ *	params_zero_grad(&ps);
+ *	backward(loss);                    gradients add up in ps' gradient slabs
+ *
+ * Values lie in slabs, each with a gradient slab of the same layout, so that optimiser, clipping and
+ * norm are few dispatches over ranges. A tensor starts at a multiple of 256 bytes; what lies between
+ * two is 0 in both slabs and stays so. No slab is larger than 512 MiB (or than its one tensor).
+ * Buffers (running statistics) have slabs without gradients; counters live on the host.
+ *
+ * Layouts: a file has OIHW convolution weights, the engine [O,KH,KW,I]; the kind says how they differ.
+ * Loading, saving, params_get and params_put speak the file's layout.
+ */
+#ifndef NN_PARAMS_H
+#define NN_PARAMS_H
+
+#include "base/mem.h"
+#include "data/safetensors.h"
+#include "tensor/tensor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum param_kind {
+	PARAM_PLAIN,  /* as in the file: biases, scales, linear weights [out,in], embeddings */
+	PARAM_CONV,   /* file [O,I,KH,KW] -> engine [O,KH,KW,I] */
+	PARAM_MATRIX, /* file [O,I,1,1] -> engine [O,I], for op_linear */
+	PARAM_CONV_T, /* a transposed convolution's: file [I,O,KH,KW] -> engine [I,KH,KW,O] */
+	PARAM_BUFFER, /* plain, without gradient: running statistics */
+	PARAM_COUNT   /* int64 scalar on the host (num_batches_tracked); optional in files */
+};
+
+struct prange {
+	int slab;
+	size_t off, len; /* bytes, multiples of 256, in both value and grad */
+};
+
+struct param {
+	const char *name;
+	enum param_kind kind;
+	int ndim;
+	int64_t dim[TENSOR_MAXDIM]; /* as in the file */
+	int64_t n;
+	struct tensor *t;           /* engine's layout; NULL for PARAM_COUNT */
+	int64_t count;              /* PARAM_COUNT's value */
+	bool frozen;                /* no gradient, left alone by the optimiser */
+	int slab;
+	size_t off;                 /* bytes into the slab */
+	uint64_t grad_mark;         /* version of t->grad after the last params_zero_grad */
+	struct tensor **slot;       /* where the layer wants the tensor */
+};
+
+struct slab {
+	struct gbuf *value, *grad;  /* grad NULL: buffers, or a net that is not trained */
+	size_t bytes;
+	bool buffers;
+};
+
+struct params {
+	struct param **p;           /* in the order they were added */
+	int n;
+	size_t cap;
+	struct slab *slab;
+	int nslab;
+	enum dtype dtype;           /* of values; gradients are F32 */
+	bool grads, ready;
+	struct prange *range;       /* params_ranges's answer */
+	struct arena mem;
+};
+
+/* dtype: storage of the values (buffers are always F32). grads: make gradient slabs, F32 only. */
+void params_init(struct params *, enum dtype, bool grads);
+void params_release(struct params *);
+/* Announces a tensor of the file's shape. *slot (may be NULL) is filled by params_ready: the struct
+ * that holds it must stay where it is. The same name twice ends the program. */
+struct param *params_add(struct params *, struct tensor **slot, enum param_kind, int ndim,
+    const int64_t *dim, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* Makes the slabs (zeroed) and the tensors. No params_add after it. */
+void params_ready(struct params *);
+
+struct param *params_find(const struct params *, const char *name);
+/* Elements of all parameters (not buffers), frozen ones included. */
+int64_t params_elements(const struct params *);
+/* Freezes (or frees) every parameter whose name starts with prefix; returns how many. */
+int params_freeze(struct params *, const char *prefix, bool frozen);
+
+/* Values in the file's layout, [p->n] floats. */
+void params_get(const struct param *, float *out);
+void params_get_grad(const struct param *, float *out);
+void params_put(struct param *, const float *in);
+
+enum { PARAMS_ANY = 1 }; /* neither missing nor extra tensors are errors; misshapen ones are */
+/* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
+ * the prefix. Tensors missing, left over, of another shape or not finite are all listed: -1 with a
+ * message, nothing changed. */
+int params_load(struct params *, const struct safetensors *, const char *prefix, int flags);
+int params_load_file(struct params *, const char *path, int flags);
+/* Writes all, F32 and I64, in the order they were added. meta as st_write's. */
+int params_save(const struct params *, const char *path, const char *const *meta);
+
+/* ---- gradients ------------------------------------------------------------------------------- */
+
+void params_zero_grad(struct params *);
+/* Did a backward since the last params_zero_grad reach it? (As in PyTorch, what has no gradient is
+ * left alone by the optimiser, weight decay included.) */
+bool param_has_grad(const struct param *);
+
+/* The runs of parameters that have gradients, neighbours joined; returns how many; *r is borrowed
+ * until the next call for this params. */
+int params_ranges(struct params *, const struct prange **r);
+
+#endif
