@@ -153,6 +153,12 @@ set(const struct opt *o, const char *arg, bool negated)
 	return err("option of no type");
 }
 
+int
+opt_set(const struct opt *o, const char *arg)
+{
+	return set(o, arg, false);
+}
+
 static void
 help(const struct opt *table, const char *synopsis, const char *summary)
 {

@@ -60,6 +60,9 @@ int opt_parse(int argc, char **argv, const struct opt *table, const char *synops
 /* Ends the program: one line, then where help is to be had. */
 _Noreturn void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* One row's value from text, as on the command line (for the environment): 0, or -1 with a message. */
+int opt_set(const struct opt *, const char *arg);
+
 /* A number that fills the whole of s, in [min, max]: 0, or -1 with a message. */
 int parse_int(const char *s, int64_t min, int64_t max, int64_t *out);
 int parse_float(const char *s, double min, double max, double *out);

@@ -1,0 +1,250 @@
+#include "base/file.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A new file beside path under a name of its own; fills f->temp. -1 with errno. */
+static int
+temp_create(struct outfile *f, const char *path)
+{
+	static atomic_uint count;
+	char *dir = path_dir(path);
+
+	for (int tries = 0; tries < 1000; tries++) {
+		char *name = xasprintf("%s/.phantom-%ld-%u.tmp", dir, (long)getpid(),
+		    atomic_fetch_add(&count, 1));
+		int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+		if (fd >= 0 || errno != EEXIST) {
+			f->temp = name;
+			free(dir);
+			return fd;
+		}
+		free(name);
+	}
+	free(dir);
+	return -1;
+}
+
+int
+outfile_open(struct outfile *f, const char *path)
+{
+	struct stat st;
+	int fd;
+
+	*f = (struct outfile){ 0 };
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return err("%s: is a folder", path);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		/* a device or pipe is written as it is: it cannot be replaced */
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	} else {
+		fd = temp_create(f, path);
+	}
+	if (fd < 0 || !(f->fp = fdopen(fd, "wb"))) {
+		err("%s: cannot create:", path);
+		if (fd >= 0)
+			close(fd);
+		if (fd >= 0 && f->temp)
+			unlink(f->temp);
+		free(f->temp);
+		*f = (struct outfile){ 0 };
+		return -1;
+	}
+	f->path = xstrdup(path);
+	if (f->temp)
+		on_exit_unlink(f->temp);
+	return 0;
+}
+
+static void
+forget(struct outfile *f)
+{
+	if (f->temp)
+		on_exit_unlink_done(f->temp);
+	free(f->temp);
+	free(f->path);
+	*f = (struct outfile){ 0 };
+}
+
+int
+outfile_commit(struct outfile *f)
+{
+	bool bad = fflush(f->fp) != 0 || ferror(f->fp);
+
+	if (f->temp && !bad)
+		bad = fsync(fileno(f->fp)) != 0;
+	if (bad)
+		err("%s: cannot write:", f->path);
+	if (fclose(f->fp) && !bad) {
+		err("%s: cannot write:", f->path);
+		bad = true;
+	}
+	f->fp = NULL;
+	if (!bad && f->temp && rename(f->temp, f->path)) {
+		err("%s: cannot rename:", f->path);
+		bad = true;
+	}
+	if (bad && f->temp)
+		unlink(f->temp);
+	forget(f);
+	return bad ? -1 : 0;
+}
+
+void
+outfile_abort(struct outfile *f)
+{
+	if (f->fp)
+		fclose(f->fp);
+	if (f->temp)
+		unlink(f->temp);
+	forget(f);
+}
+
+int
+file_read(const char *path, size_t limit, char **data, size_t *len)
+{
+	size_t n = 0, cap = 0;
+	char *p = NULL;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*data = NULL;
+	*len = 0;
+	if (fd < 0)
+		return err("%s:", path);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0) {
+		if ((uintmax_t)st.st_size > limit)
+			goto toolarge;
+		p = xgrow(p, &cap, (size_t)st.st_size + 2, 1);
+	}
+	for (;;) {
+		ssize_t r;
+
+		p = xgrow(p, &cap, n + 2, 1);
+		r = read(fd, p + n, cap - n - 1);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0) {
+			err("%s:", path);
+			goto fail;
+		}
+		if (!r)
+			break;
+		n += (size_t)r;
+		if (n > limit)
+			goto toolarge;
+	}
+	close(fd);
+	p[n] = '\0';
+	*data = p;
+	*len = n;
+	return 0;
+toolarge:
+	err("%s: larger than %zu bytes", path, limit);
+fail:
+	close(fd);
+	free(p);
+	return -1;
+}
+
+int
+file_write(const char *path, const void *data, size_t len)
+{
+	struct outfile f;
+
+	if (outfile_open(&f, path))
+		return -1;
+	/* a short write is seen by outfile_commit() through ferror() */
+	fwrite(data, 1, len, f.fp);
+	return outfile_commit(&f);
+}
+
+bool
+file_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+int
+make_dirs(const char *path)
+{
+	char *copy = xstrdup(path);
+	struct stat st;
+	int ret = 0;
+
+	/* each prefix that ends before a slash, then all of it */
+	for (char *p = copy; !ret && *p; p++) {
+		char c = p[1];
+
+		if (*p == '/' || (c && c != '/'))
+			continue;
+		p[1] = '\0';
+		if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &st) || !S_ISDIR(st.st_mode))) {
+			if (errno == EEXIST)
+				errno = ENOTDIR;
+			ret = err("%s: cannot create folder:", copy);
+		}
+		p[1] = c;
+	}
+	free(copy);
+	return ret;
+}
+
+char *
+path_join(const char *dir, const char *name)
+{
+	size_t n;
+
+	if (!dir || !*dir || strcmp(dir, ".") == 0 || *name == '/')
+		return xstrdup(name);
+	n = strlen(dir);
+	return xasprintf("%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+}
+
+char *
+path_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return xstrdup(".");
+	while (slash > path && slash[-1] == '/')
+		slash--;
+	return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+const char *
+path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+const char *
+path_ext(const char *path)
+{
+	const char *base = path_base(path), *dot = strrchr(base, '.');
+
+	return dot && dot > base ? dot : base + strlen(base);
+}
+
+void
+stdout_close(void)
+{
+	bool bad = fflush(stdout) != 0 || ferror(stdout);
+
+	if (fclose(stdout) || bad)
+		die("write error on standard output:");
+}
