@@ -6,17 +6,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Called for each row; cells are NUL-terminated and borrowed. 0 goes on; -1 with a message stops. */
+/* Called for each row; cells are NUL-terminated and borrowed; row counts from 0, the header being one.
+ * 0 goes on; -1 with a message stops. */
 typedef int csv_row_fn(char **cell, const size_t *len, size_t n, uint64_t row, void *ctx);
 
-/* Reads a CSV file ("-": standard input). strict refuses malformed quoting. delim ',' by default.
- * 0, or -1 with a message that names file and row. Empty lines are skipped. */
+/* Reads a CSV file ("-": standard input). strict refuses malformed quoting. delim 0 is ','.
+ * 0, or -1 with a message "path:ROW: why" (rows from 1). Empty lines are skipped, a byte order mark
+ * at the start too; blanks are kept. Rows of more than 64 MiB are refused. */
 int csv_read(const char *path, char delim, bool strict, csv_row_fn *, void *ctx);
+/* The same for streams: before_block is called before a read that may block (to flush output). */
+struct csv_opts {
+	char delim;
+	bool strict;
+	void (*before_block)(void *);
+	void *before_block_ctx;
+};
+int csv_read_opts(const char *path, const struct csv_opts *, csv_row_fn *, void *ctx);
 /* A cell with quotes where it needs them, appended to an sb. */
 struct sb;
 void csv_put(struct sb *, const char *cell, size_t len, char delim);
 
-/* A small table whole in memory: row 0 may be a header. */
+/* A small table whole in memory: row 0 may be a header. Delimiter ',', quoting checked. */
 struct csv_table {
 	char ***cell; /* cell[row][col] */
 	size_t *ncol;

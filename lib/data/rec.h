@@ -50,7 +50,10 @@ struct rec {
 	struct rec_field *f;
 	size_t n, cap;
 	bool changed;         /* a field was set or removed */
+	bool spaced;          /* the line has blanks after ':', so new fields get them too */
 };
+
+enum { REC_LINE_MAX = 64 << 20 };
 
 /* Parses one line (copied). 0, or -1 with a message. The record must be zeroed or cleared. */
 int rec_parse(struct rec *, const char *line, size_t len);
@@ -112,9 +115,13 @@ struct rec_out {
 	const char *name;
 	struct sb sb;
 	bool deferred;        /* collects only (a job of rec_filter): somebody else flushes */
+	bool pipe;
+	size_t batch;         /* most bytes of several lines in one write */
 };
 void rec_out_open(struct rec_out *, int fd, const char *name);
 void rec_emit(struct rec_out *, const struct rec *);
+/* Whole lines that are records already, each with its newline. */
+void rec_out_lines(struct rec_out *, const char *lines, size_t len);
 void rec_out_flush(struct rec_out *);
 void rec_out_close(struct rec_out *); /* flushes; on standard output also closes and checks */
 
