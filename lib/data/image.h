@@ -24,8 +24,9 @@ struct image {
 enum { IMAGE_MAX_SIDE = 65535, IMAGE_MAX_PIXELS = 1 << 28 };
 
 /* Reads a PNG or JPEG, told apart by content. Wanted channels c (0: as stored; alpha is dropped,
- * palettes and CMYK become RGB) and bits (0: as stored, sub-byte grays widened). A truncated or
- * damaged file is an error: nothing half-read is returned. 0, or -1 with "path: why". */
+ * palettes and CMYK become RGB) and bits (0: as stored, sub-byte grays widened). An orientation in
+ * EXIF is not applied: pixels come as they are stored. A truncated or damaged file is an error:
+ * nothing half-read is returned. 0, or -1 with "path: why". */
 int image_read(struct image *, const char *path, int c, int bits);
 /* The same from memory; name is for messages. */
 int image_decode(struct image *, const void *p, size_t n, int c, int bits, const char *name);
@@ -57,6 +58,11 @@ enum image_filter { FILTER_NEAREST, FILTER_BOX, FILTER_BILINEAR, FILTER_HAMMING,
 	FILTER_LANCZOS };
 #define IMAGE_FILTERS "nearest|box|bilinear|hamming|bicubic|lanczos"
 void image_resize(struct image *dst, const struct image *src, int w, int h, enum image_filter);
+/* Planar f32, [c][h][w] to [c][oh][ow]: torch's F.interpolate(mode="bilinear", align_corners=False)
+ * with antialias off (2 x 2 taps whatever the scale) or on (the triangle is widened when shrinking),
+ * computed in f32 as there. dst is not src. Sizes are from 1 to IMAGE_MAX_SIDE; other sizes: -1. */
+int image_resize_f32(float *dst, const float *src, int c, int h, int w, int oh, int ow,
+    bool antialias);
 /* Quarter turns anticlockwise (1..3) and mirror, in place. */
 void image_rotate90(struct image *, int turns);
 void image_flip(struct image *, bool horizontal, bool vertical);

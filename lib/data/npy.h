@@ -1,11 +1,11 @@
-/* NumPy .npy files, version 1 and 2, C order, little-endian: float32/64, integers and uint8. */
+/* NumPy .npy files, version 1 and 2, C order, little-endian: floats, signed integers, uint8, bool. */
 #ifndef DATA_NPY_H
 #define DATA_NPY_H
 
 #include "data/safetensors.h"
 
-/* Reads into *t; t->data is to be freed by the caller. */
+/* Reads into *t; t->data is to be freed by the caller; t->name is path. 0, or -1 with "path: why". */
 int npy_read(struct st_tensor *t, const char *path);
-int npy_write(const struct st_tensor *t, const char *path);
+int npy_write(const struct st_tensor *t, const char *path); /* atomically; no BF16 */
 
 #endif
