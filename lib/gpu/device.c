@@ -325,6 +325,7 @@ choose(const char *want)
 		if (rank > best) {
 			best = rank;
 			describe(dev[i], &gpu);
+			gpu.number = (int)i;
 		}
 	}
 	free(dev);
@@ -420,4 +421,10 @@ const struct gpu_info *
 gpu_info(void)
 {
 	return &gpu.info;
+}
+
+int
+gpu_number(void)
+{
+	return gpu.number;
 }

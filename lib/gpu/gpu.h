@@ -49,6 +49,7 @@ struct gpu_info {
 void gpu_open(const char *want);
 void gpu_close(void);
 const struct gpu_info *gpu_info(void);
+int gpu_number(void); /* of the open device, in the order of gpu_list */
 /* Calls fn for every Vulkan device there is; returns how many (0 without a loader or driver). */
 int gpu_list(void (*fn)(int number, const struct gpu_info *, void *), void *ctx);
 
@@ -107,6 +108,7 @@ void gpu_run(const struct gpu_call *);
 uint32_t gpu_groups_x(uint64_t n, uint32_t local);
 uint32_t gpu_groups_y(uint64_t n, uint32_t local);
 const char *gpu_kernel_name(enum kernel);
+uint64_t gpu_kernel_calls(enum kernel); /* recorded since gpu_open */
 
 void gpu_flush(void); /* hands what was recorded to the device; does not wait */
 void gpu_wait(void);  /* all recorded work is done */

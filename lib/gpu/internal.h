@@ -67,6 +67,7 @@ struct context {
 	VkDevice device;
 	VkQueue queue;
 	uint32_t family;
+	int number;
 	struct gpu_info info;
 	VkPhysicalDeviceMemoryProperties memory;
 	uint64_t max_alloc;

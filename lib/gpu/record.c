@@ -39,6 +39,7 @@ static uint64_t epoch = 1;         /* counts barriers */
 static VkPipeline bound;
 static bool profiling, closing;
 static struct gpu_prof prof[KERNEL_COUNT + 1];
+static uint64_t calls[KERNEL_COUNT + 1];
 
 static void
 slot_open_resources(struct slot *s)
@@ -207,6 +208,12 @@ uses(struct gbuf *b, bool reads, bool writes)
 	b->used = submission;
 }
 
+uint64_t
+gpu_kernel_calls(enum kernel k)
+{
+	return calls[k];
+}
+
 uint32_t
 gpu_groups_x(uint64_t n, uint32_t local)
 {
@@ -320,6 +327,7 @@ gpu_run(const struct gpu_call *c)
 		return;
 	pipeline = kernel_pipeline(c->kernel, c->spec, c->nspec);
 	cmd = commands();
+	calls[c->kernel]++;
 	at = now->ncall++;
 	now->call[at].kernel = c->kernel;
 	now->call[at].flops = c->flops;
