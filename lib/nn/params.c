@@ -342,7 +342,7 @@ check_load(const struct params *ps, const struct safetensors *st, const char *pr
 			continue;
 		s = st_find(st, p->name + plen);
 		if (!s) {
-			if (!(flags & PARAMS_ANY) && p->kind != PARAM_COUNT)
+			if (!(flags & PARAMS_MISSING) && p->kind != PARAM_COUNT)
 				complain(sb, &bad, "missing", p->name + plen);
 		} else if (!same_shape(p, s)) {
 			complain(sb, &bad, "misshapen", s->name);
@@ -356,7 +356,7 @@ check_load(const struct params *ps, const struct safetensors *st, const char *pr
 			complain(sb, &bad, "not finite:", s->name);
 		}
 	}
-	if (!(flags & PARAMS_ANY))
+	if (!(flags & PARAMS_EXTRA))
 		for (int i = 0; i < st->n; i++) {
 			char *full = xasprintf("%s%s", prefix, st->t[i].name);
 

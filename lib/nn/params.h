@@ -96,7 +96,7 @@ void params_get(const struct param *, float *out);
 void params_get_grad(const struct param *, float *out);
 void params_put(struct param *, const float *in);
 
-enum { PARAMS_ANY = 1 }; /* neither missing nor extra tensors are errors; misshapen ones are */
+enum { PARAMS_EXTRA = 1, PARAMS_MISSING = 2 }; /* extra or missing tensors are no errors */
 /* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
  * the prefix. Tensors missing, left over, of another shape or not finite are all listed: -1 with a
  * message, nothing changed. */

@@ -1,0 +1,125 @@
+#include "model/resnet.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+resnet_config_named(struct resnet_config *c, const char *name)
+{
+	static const struct { const char *name; int blocks[4], expansion; } known[] = {
+		{ "resnet18", { 2, 2, 2, 2 }, 1 },
+		{ "resnet34", { 3, 4, 6, 3 }, 1 },
+		{ "resnet50", { 3, 4, 6, 3 }, 4 },
+		{ "resnet101", { 3, 4, 23, 3 }, 4 },
+		{ "resnet152", { 3, 8, 36, 3 }, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(name, known[i].name)) {
+			*c = (struct resnet_config){ .stem = 64, .width = { 64, 128, 256, 512 },
+				.expansion = known[i].expansion };
+			memcpy(c->blocks, known[i].blocks, sizeof(c->blocks));
+			return 0;
+		}
+	return err("%s: no such ResNet", name);
+}
+
+void
+resnet_channels(const struct resnet_config *cfg, int *c)
+{
+	c[0] = cfg->stem;
+	for (int i = 0; i < 4; i++)
+		c[i + 1] = cfg->width[i] * cfg->expansion;
+}
+
+/* One residual block; the stride is at its first 3x3 convolution. */
+static void
+block_init(struct resnet_block *b, struct params *ps, const char *name, int in, int width,
+    int expansion, int stride)
+{
+	int out = width * expansion, c[4] = { in, width, expansion == 1 ? out : width, out };
+
+	b->nconv = expansion == 1 ? 2 : 3;
+	for (int i = 0; i < b->nconv; i++) {
+		bool wide = expansion == 1 || i == 1; /* a 3x3 one */
+		struct conv geo = wide ? CONV_SAME(3) : (struct conv){ 0 };
+
+		geo.stride = i == b->nconv - 2 ? stride : 1;
+		conv_layer_init(&b->conv[i], ps, c[i], c[i + 1], wide ? 3 : 1, geo, false,
+		    "%s.conv%d", name, i + 1);
+		bn_layer_init(&b->bn[i], ps, c[i + 1], 0.1, 1e-5, "%s.bn%d", name, i + 1);
+	}
+	b->has_down = stride != 1 || in != out;
+	if (b->has_down) {
+		conv_layer_init(&b->down, ps, in, out, 1, (struct conv){ .stride = stride }, false,
+		    "%s.downsample.0", name);
+		bn_layer_init(&b->down_bn, ps, out, 0.1, 1e-5, "%s.downsample.1", name);
+	}
+}
+
+void
+resnet_init(struct resnet *r, struct params *ps, const char *prefix, const struct resnet_config *cfg,
+    int in_channels)
+{
+	char name[128];
+	int in = cfg->stem, n = 0;
+	struct conv stem = { .stride = 2, .left = 3, .right = 3, .top = 3, .bottom = 3 };
+
+	*r = (struct resnet){ .cfg = *cfg };
+	for (int i = 0; i < 4; i++)
+		r->nblock += cfg->blocks[i];
+	r->block = xcalloc((size_t)r->nblock, sizeof(*r->block));
+	conv_layer_init(&r->conv1, ps, in_channels, cfg->stem, 7, stem, false, "%sconv1", prefix);
+	bn_layer_init(&r->bn1, ps, cfg->stem, 0.1, 1e-5, "%sbn1", prefix);
+	for (int l = 0; l < 4; l++)
+		for (int i = 0; i < cfg->blocks[l]; i++) {
+			snprintf(name, sizeof(name), "%slayer%d.%d", prefix, l + 1, i);
+			block_init(&r->block[n++], ps, name, in, cfg->width[l], cfg->expansion,
+			    i == 0 && l > 0 ? 2 : 1);
+			in = cfg->width[l] * cfg->expansion;
+		}
+}
+
+void
+resnet_release(struct resnet *r)
+{
+	free(r->block);
+	*r = (struct resnet){ 0 };
+}
+
+/* x [N,H,W,C] -> relu(F(x) + shortcut(x)) */
+static struct tensor *
+block_forward(const struct resnet_block *b, struct tensor *x, bool train)
+{
+	struct tensor *y = x, *short_cut = x;
+
+	for (int i = 0; i < b->nconv; i++) {
+		y = conv_layer_forward(&b->conv[i], y);
+		y = bn_layer_forward(&b->bn[i], y, train, i == b->nconv - 1 ? ACT_NONE : ACT_RELU);
+	}
+	if (b->has_down) {
+		short_cut = conv_layer_forward(&b->down, x);
+		short_cut = bn_layer_forward(&b->down_bn, short_cut, train, ACT_NONE);
+	}
+	return op_relu(op_add(y, short_cut));
+}
+
+void
+resnet_features(const struct resnet *r, struct tensor *x, bool train, int depth, struct tensor **f)
+{
+	const struct resnet_block *b = r->block;
+
+	x = conv_layer_forward(&r->conv1, x);
+	f[0] = x = bn_layer_forward(&r->bn1, x, train, ACT_RELU);
+	for (int l = 0; l + 1 < depth; l++) {
+		if (l == 0)
+			x = op_max_pool2d(x, 3, 2, 1);
+		for (int i = 0; i < r->cfg.blocks[l]; i++)
+			x = block_forward(b++, x, train);
+		f[l + 1] = x;
+	}
+}

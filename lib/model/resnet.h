@@ -1,0 +1,44 @@
+/*
+ * ResNet (He et al., Deep residual learning for image recognition, 2016) without its classifier,
+ * under torchvision's names: conv1, bn1, layerK.B.convJ, layerK.B.bnJ, layerK.0.downsample.{0,1}.
+ */
+#ifndef MODEL_RESNET_H
+#define MODEL_RESNET_H
+
+#include "nn/layer.h"
+
+struct resnet_config {
+	int blocks[4];  /* of layer1..4 */
+	int stem;       /* channels after conv1 */
+	int width[4];   /* channels inside the blocks of layer1..4 */
+	int expansion;  /* a block's output is width x expansion: 1 basic blocks, 4 bottlenecks */
+};
+
+struct resnet_block {
+	struct conv_layer conv[3], down;
+	struct bn_layer bn[3], down_bn;
+	int nconv;      /* 2 basic, 3 bottleneck */
+	bool has_down;
+};
+
+struct resnet {
+	struct resnet_config cfg;
+	struct conv_layer conv1;
+	struct bn_layer bn1;
+	struct resnet_block *block; /* of all layers, in order */
+	int nblock;
+};
+
+/* The configuration of resnet18, 34, 50, 101 or 152: 0, or -1 with a message. */
+int resnet_config_named(struct resnet_config *, const char *name);
+/* prefix: "" or "encoder." */
+void resnet_init(struct resnet *, struct params *, const char *prefix, const struct resnet_config *,
+    int in_channels);
+void resnet_release(struct resnet *);
+/* Channels of the features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image: c[0..4]. */
+void resnet_channels(const struct resnet_config *, int *c);
+/* x [N,H,W,in] -> f[0..depth): [N,H/2,W/2,c0], [N,H/4,W/4,c1], ...; depth 1..5. */
+void resnet_features(const struct resnet *, struct tensor *x, bool train, int depth,
+    struct tensor **f);
+
+#endif

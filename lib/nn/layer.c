@@ -1,0 +1,95 @@
+#include "nn/layer.h"
+
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NAME_MAX_LEN = 400 };
+
+static void
+make_name(char *name, const char *fmt, va_list ap)
+{
+	int n = vsnprintf(name, NAME_MAX_LEN, fmt, ap);
+
+	if (n < 0 || n >= NAME_MAX_LEN)
+		die("layer: a name is too long");
+}
+
+#define NAMED(name, fmt) \
+	char name[NAME_MAX_LEN]; \
+	va_list ap; \
+	va_start(ap, fmt); \
+	make_name(name, fmt, ap); \
+	va_end(ap)
+
+void
+conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out, int k,
+    struct conv geo, bool bias, const char *fmt, ...)
+{
+	int64_t groups = geo.groups ? geo.groups : 1;
+	NAMED(name, fmt);
+
+	*l = (struct conv_layer){ .geo = geo };
+	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name);
+	if (bias)
+		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
+}
+
+struct tensor *
+conv_layer_forward(const struct conv_layer *l, struct tensor *x)
+{
+	return op_conv2d(x, l->w, l->b, l->geo);
+}
+
+void
+bn_layer_init(struct bn_layer *l, struct params *ps, int64_t c, double momentum, double eps,
+    const char *fmt, ...)
+{
+	NAMED(name, fmt);
+
+	*l = (struct bn_layer){ .momentum = momentum, .eps = eps };
+	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
+	params_add(ps, &l->b, PARAM_PLAIN, 1, &c, "%s.bias", name);
+	params_add(ps, &l->mean, PARAM_BUFFER, 1, &c, "%s.running_mean", name);
+	params_add(ps, &l->var, PARAM_BUFFER, 1, &c, "%s.running_var", name);
+	l->count = params_add(ps, NULL, PARAM_COUNT, 0, NULL, "%s.num_batches_tracked", name);
+}
+
+struct tensor *
+bn_layer_forward(const struct bn_layer *l, struct tensor *x, bool train, enum act act)
+{
+	if (train)
+		l->count->count++;
+	return op_batch_norm(x, l->w, l->b, l->mean, l->var, l->momentum, l->eps, train, act);
+}
+
+void
+linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t out, bool bias,
+    const char *fmt, ...)
+{
+	NAMED(name, fmt);
+
+	*l = (struct linear_layer){ 0 };
+	params_add(ps, &l->w, PARAM_PLAIN, 2, (int64_t[]){ out, in }, "%s.weight", name);
+	if (bias)
+		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
+}
+
+void
+linear_layer_init_1x1(struct linear_layer *l, struct params *ps, int64_t in, int64_t out, bool bias,
+    const char *fmt, ...)
+{
+	NAMED(name, fmt);
+
+	*l = (struct linear_layer){ 0 };
+	params_add(ps, &l->w, PARAM_MATRIX, 4, (int64_t[]){ out, in, 1, 1 }, "%s.weight", name);
+	if (bias)
+		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
+}
+
+struct tensor *
+linear_layer_forward(const struct linear_layer *l, struct tensor *x, enum act act)
+{
+	return act == ACT_NONE ? op_linear(x, l->w, l->b) : op_linear_act(x, l->w, l->b, act);
+}

@@ -1,0 +1,42 @@
+/*
+ * Layers: small structs that hold their tensors. init announces the tensors as NAME.weight and so on,
+ * NAME being made by fmt; they are there after params_ready, so a layer must not move in between.
+ * Images are [N,H,W,C]. A forward returns a tensor of the innermost scope.
+ */
+#ifndef NN_LAYER_H
+#define NN_LAYER_H
+
+#include "nn/params.h"
+#include "tensor/ops.h"
+
+struct conv_layer {
+	struct tensor *w, *b; /* [O,KH,KW,I/groups], [O] or NULL */
+	struct conv geo;
+};
+/* A k x k convolution. geo: stride, padding, groups. */
+void conv_layer_init(struct conv_layer *, struct params *, int64_t in, int64_t out, int k,
+    struct conv geo, bool bias, const char *fmt, ...) __attribute__((format(printf, 8, 9)));
+struct tensor *conv_layer_forward(const struct conv_layer *, struct tensor *x);
+
+struct bn_layer {
+	struct tensor *w, *b, *mean, *var; /* [C] */
+	struct param *count;
+	double momentum, eps;
+};
+/* Batch normalisation; PyTorch's defaults are momentum 0.1 and eps 1e-5. */
+void bn_layer_init(struct bn_layer *, struct params *, int64_t c, double momentum, double eps,
+    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* train: by the batch's statistics, which move the running ones. */
+struct tensor *bn_layer_forward(const struct bn_layer *, struct tensor *x, bool train, enum act);
+
+struct linear_layer {
+	struct tensor *w, *b; /* [out,in], [out] or NULL */
+};
+void linear_layer_init(struct linear_layer *, struct params *, int64_t in, int64_t out, bool bias,
+    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* The same from a 1x1 convolution's weight, [out,in,1,1] in the file. */
+void linear_layer_init_1x1(struct linear_layer *, struct params *, int64_t in, int64_t out,
+    bool bias, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+struct tensor *linear_layer_forward(const struct linear_layer *, struct tensor *x, enum act);
+
+#endif
