@@ -24,7 +24,8 @@ struct reader {
 	uint64_t row;
 	csv_row_fn *fn;
 	void *ctx;
-	int failed;           /* 1: by fn, which left a message */
+	bool failed;          /* by fn, which left a message */
+	bool skipping;        /* the rest of a malformed line */
 };
 
 static void
@@ -56,7 +57,7 @@ on_row(int term, void *vctx)
 		r->len[i] = (i + 1 < n ? r->start[i + 1] : r->text.len) - r->start[i] - 1;
 	}
 	if (r->fn(r->cell, r->len, n, r->row, r->ctx))
-		r->failed = 1;
+		r->failed = true;
 	r->row++;
 	r->nstart = 0;
 	sb_clear(&r->text);
@@ -70,15 +71,65 @@ no_space(unsigned char c)
 	return 0;
 }
 
-static int
-feed(struct csv_parser *p, struct reader *r, const char *buf, size_t n)
+static void
+parser_init(struct csv_parser *p, const struct csv_opts *o)
 {
-	if (csv_parse(p, buf, n, on_cell, on_row, r) != n && !r->failed)
-		return err("%s", csv_error(p) == CSV_EPARSE ? "a quote where none may stand" :
-		    csv_strerror(csv_error(p)));
-	if (!r->failed && (r->text.len > ROW_MAX || p->entry_pos > ROW_MAX))
+	if (csv_init(p, (unsigned char)(CSV_APPEND_NULL |
+	    (o->strict ? CSV_STRICT | CSV_STRICT_FINI : 0))))
+		die("out of memory (CSV parser)");
+	csv_set_delim(p, (unsigned char)(o->delim ? o->delim : ','));
+	csv_set_space_func(p, no_space);
+}
+
+/* A row with malformed quoting: forgets it and has what follows it in its line skipped. */
+static int
+malformed(struct csv_parser *p, struct reader *r, const struct csv_opts *o)
+{
+	static const char why[] = "a quote where none may stand";
+
+	if (!o->bad_row)
+		return err("%s", why);
+	if (o->bad_row(r->row, why, r->ctx)) {
+		r->failed = true;
+		return -1;
+	}
+	r->row++;
+	r->nstart = 0;
+	sb_clear(&r->text);
+	csv_free(p);
+	r->skipping = true;
+	parser_init(p, o);
+	return 0;
+}
+
+static int
+feed(struct csv_parser *p, struct reader *r, const struct csv_opts *o, const char *buf, size_t n)
+{
+	while (n) {
+		size_t used = n;
+
+		if (r->skipping) {
+			const char *nl = memchr(buf, '\n', n);
+
+			if (nl) {
+				used = (size_t)(nl - buf) + 1;
+				r->skipping = false;
+			}
+		} else {
+			used = csv_parse(p, buf, n, on_cell, on_row, r);
+			if (r->failed)
+				return -1;
+			if (used < n && csv_error(p) != CSV_EPARSE)
+				return err("%s", csv_strerror(csv_error(p)));
+			if (used < n && malformed(p, r, o))
+				return -1;
+		}
+		buf += used;
+		n -= used;
+	}
+	if (r->text.len > ROW_MAX || p->entry_pos > ROW_MAX)
 		return err("row of more than %d MiB (a quote without end?)", ROW_MAX >> 20);
-	return r->failed ? -1 : 0;
+	return 0;
 }
 
 static int
@@ -107,7 +158,7 @@ read_all(int fd, struct csv_parser *p, struct reader *r, const struct csv_opts *
 		if (first && have >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0)
 			skip = 3;
 		first = false;
-		if (feed(p, r, buf + skip, have - skip))
+		if (feed(p, r, o, buf + skip, have - skip))
 			return -1;
 		if (!n)
 			break;
@@ -128,11 +179,7 @@ csv_read_opts(const char *path, const struct csv_opts *o, csv_row_fn *fn, void *
 
 	if (fd < 0)
 		return err("%s:", path);
-	if (csv_init(&p, (unsigned char)(CSV_APPEND_NULL |
-	    (o->strict ? CSV_STRICT | CSV_STRICT_FINI : 0))))
-		die("out of memory (CSV parser)");
-	csv_set_delim(&p, (unsigned char)(o->delim ? o->delim : ','));
-	csv_set_space_func(&p, no_space);
+	parser_init(&p, o);
 	ret = read_all(fd, &p, &r, o);
 	if (ret)
 		err_prefix("%s:%" PRIu64, path, r.failed ? r.row : r.row + 1);

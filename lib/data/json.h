@@ -34,9 +34,9 @@ struct json {
 	int n;
 };
 
-/* 0, or -1 with "byte N: why". The text must outlive the json. */
+/* 0, or -1 with "byte N: why", N from 1. The text must outlive the json. */
 int json_parse(struct json *, const char *text, size_t len);
-/* Only checks; no allocation. */
+/* Only checks; allocates nothing for objects of up to 128 keys. */
 int json_validate(const char *text, size_t len);
 void json_release(struct json *);
 
@@ -54,7 +54,10 @@ char *json_str(const struct json *, int v, struct arena *);
 /* Reads a whole file and parses it; *text is to be freed after json_release. */
 int json_read_file(struct json *, char **text, const char *path);
 
-/* Writing: values are appended to an sb. */
+/* Are these bytes UTF-8? */
+bool utf8_valid(const char *s, size_t len);
+
+/* Writing: values are appended to an sb. Bytes that are no UTF-8 become U+FFFD. */
 void json_put_str(struct sb *, const char *s, size_t len); /* with quotes and escapes */
 /* Shortest decimal that reads back as the same double; "null" for NaN and infinities. */
 void json_put_num(struct sb *, double x);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "data/json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -69,6 +70,21 @@ utf8_length(const char *text, const char *end)
 		if (p[i] < 0x80 || p[i] > 0xbf)
 			return 0;
 	return n;
+}
+
+bool
+utf8_valid(const char *s, size_t len)
+{
+	const char *end = s + len;
+
+	while (s < end) {
+		size_t n = utf8_length(s, end);
+
+		if (!n)
+			return false;
+		s += n;
+	}
+	return true;
 }
 
 /* Four hex digits; -1 if they are none. */

@@ -109,7 +109,9 @@ void rec_in_close(struct rec_in *);
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Buffered whole lines: each write(2) ends at a line's end; no line is ever split over two writes
- * unless it is longer than PIPE_BUF itself. A write error ends the program (EXIT_FATAL). */
+ * unless it is longer than PIPE_BUF itself, and then a lock on the pipe keeps other writers of this
+ * kind out. What comes slowly is not held back: lines that are older than a quarter of a second go
+ * with the next. A write error ends the program (EXIT_FATAL). */
 struct rec_out {
 	int fd;
 	const char *name;
@@ -117,11 +119,14 @@ struct rec_out {
 	bool deferred;        /* collects only (a job of rec_filter): somebody else flushes */
 	bool pipe;
 	size_t batch;         /* most bytes of several lines in one write */
+	double written_s;     /* when something was last written */
 };
 void rec_out_open(struct rec_out *, int fd, const char *name);
 void rec_emit(struct rec_out *, const struct rec *);
 /* Whole lines that are records already, each with its newline. */
 void rec_out_lines(struct rec_out *, const char *lines, size_t len);
+/* One piece that is to stay whole, whatever it holds. */
+void rec_out_put(struct rec_out *, const char *piece, size_t len);
 void rec_out_flush(struct rec_out *);
 void rec_out_close(struct rec_out *); /* flushes; on standard output also closes and checks */
 
@@ -132,6 +137,7 @@ struct rec_opts {
 	bool keep_bad, strict, quiet;
 	struct shard shard;
 	const char *what;     /* for progress: "records" */
+	bool ends;            /* what comes out is no record stream: a record with an error is bad */
 };
 #define REC_OPTS { .jobs = 1, .shard = shard_default(), .what = "records" }
 /* Rows for an option table; ro is a struct rec_opts with static storage. */
@@ -144,19 +150,20 @@ struct rec_opts {
 	{ 'j', "jobs", OPT_INT, &(ro).jobs, "N", "work on N records at once", 1, 256 }
 
 /* Called for each good record, perhaps on several threads at once (jobs > 1). 0: fine; -1 with a
- * message: a bad record. */
+ * message: a bad record (what it has emitted before stays). */
 typedef int rec_fn(struct rec *, struct rec_out *, void *ctx);
 
 /* Reads all records of the operands, calls fn on each, writes what it emits to standard output in
  * the order of the input, whatever `jobs`. Output is flushed before any read that may block, and a
  * bounded number of records is in flight. Bad lines and bad records: one line on stderr,
  * `tool: input:LINE: id: why`, and then they are dropped, or passed on with an `error` object
- * ({"tool":..,"message":..}) under keep_bad; records that carry an `error` object already pass
+ * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records that carry an `error` object already pass
  * untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict). */
 int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *, void *ctx);
 
 /* For programs that read all records before they write: calls fn(r) for each good record; the rest
- * as rec_filter (bad ones go straight to out when keep_bad). */
+ * as rec_filter (bad ones go straight to out when keep_bad). out may be NULL: then a record that
+ * carries an error already has nowhere to go and counts as bad. */
 int rec_each(const struct rec_opts *, const char *const *files, size_t nfiles, struct rec_out *out,
     int (*fn)(struct rec *, void *ctx), void *ctx);
 /* Reports one bad record in the common wording (and passes it on under keep_bad). */

@@ -68,7 +68,8 @@ rec_bad(const struct rec_opts *ro, struct rec *r, struct rec_out *out, const cha
 
 /* One line through fn; what it emits goes to out. FATE_BAD leaves a message. */
 static enum fate
-one_line(struct rec *r, const char *line, size_t len, struct rec_out *out, rec_fn *fn, void *ctx)
+one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len, struct rec_out *out,
+    rec_fn *fn, void *ctx)
 {
 	const struct rec_field *e;
 
@@ -76,8 +77,11 @@ one_line(struct rec *r, const char *line, size_t len, struct rec_out *out, rec_f
 		return FATE_BAD;
 	e = rec_get(r, "error");
 	if (e && e->type == JSON_OBJECT) {
-		if (out)
-			rec_emit(out, r);
+		if (!out || ro->ends) {
+			err("carries an error already: %.*s", (int)(e->rawlen < 300 ? e->rawlen : 300), e->raw);
+			return FATE_BAD;
+		}
+		rec_emit(out, r);
 		return FATE_PASSED;
 	}
 	return fn(r, out, ctx) ? FATE_BAD : FATE_GOOD;
@@ -111,7 +115,7 @@ in_turn(const struct rec_opts *ro, struct rec_in *in, struct rec_out *out, rec_f
 		rec_clear(&r);
 		r.input = in->name;
 		r.lineno = in->lineno;
-		if (one_line(&r, line, len, out, fn, ctx) == FATE_BAD) {
+		if (one_line(ro, &r, line, len, out, fn, ctx) == FATE_BAD) {
 			/* rec_bad() may set another message */
 			char *why = xstrdup(errmsg());
 
@@ -176,7 +180,8 @@ work(void *vp)
 			break;
 		s = &p->slot[p->take++ % p->nslots];
 		pthread_mutex_unlock(&p->lock);
-		if (one_line(&s->r, s->line.s, s->line.len, &s->out, p->fn, p->ctx) == FATE_BAD)
+		if (one_line(p->ro, &s->r, s->line.s, s->line.len, &s->out, p->fn,
+		    p->ctx) == FATE_BAD)
 			why = xstrdup(errmsg());
 		pthread_mutex_lock(&p->lock);
 		s->why = why;

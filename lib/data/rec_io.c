@@ -2,6 +2,7 @@
 #include "data/rec.h"
 
 #include "base/err.h"
+#include "base/progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -203,7 +204,7 @@ rec_out_open(struct rec_out *out, int fd, const char *name)
 {
 	struct stat st;
 
-	*out = (struct rec_out){ .fd = fd, .name = name, .batch = PIPE_BATCH };
+	*out = (struct rec_out){ .fd = fd, .name = name, .batch = PIPE_BATCH, .written_s = now_s() };
 	if (fstat(fd, &st) == 0) {
 		if (S_ISREG(st.st_mode))
 			out->batch = FILE_BATCH;
@@ -243,20 +244,24 @@ write_all(struct rec_out *out, const char *p, size_t n)
 		}
 	}
 	lock_pipe(out, F_UNLCK);
+	out->written_s = now_s();
 }
 
-/* Whole lines were put behind the first `before` bytes: writes what makes more than a batch. */
+/* A piece was put behind the first `before` bytes: writes what makes more than a batch, and all
+ * when the last time was long ago, since then work is slow and somebody may be waiting. */
 static void
 settle(struct rec_out *out, size_t before)
 {
 	struct sb *sb = &out->sb;
 
-	if (out->deferred || sb->len <= out->batch)
+	if (out->deferred)
 		return;
-	write_all(out, sb->s, before);
-	memmove(sb->s, sb->s + before, sb->len - before);
-	sb->len -= before;
-	if (sb->len > out->batch)
+	if (sb->len > out->batch) {
+		write_all(out, sb->s, before);
+		memmove(sb->s, sb->s + before, sb->len - before);
+		sb->len -= before;
+	}
+	if (sb->len > out->batch || now_s() - out->written_s > 0.25)
 		rec_out_flush(out);
 }
 
@@ -270,14 +275,22 @@ rec_emit(struct rec_out *out, const struct rec *r)
 }
 
 void
+rec_out_put(struct rec_out *out, const char *piece, size_t len)
+{
+	size_t before = out->sb.len;
+
+	sb_put(&out->sb, piece, len);
+	settle(out, before);
+}
+
+void
 rec_out_lines(struct rec_out *out, const char *lines, size_t len)
 {
 	while (len) {
 		const char *nl = memchr(lines, '\n', len);
-		size_t n = nl ? (size_t)(nl - lines) + 1 : len, before = out->sb.len;
+		size_t n = nl ? (size_t)(nl - lines) + 1 : len;
 
-		sb_put(&out->sb, lines, n);
-		settle(out, before);
+		rec_out_put(out, lines, n);
 		lines += n;
 		len -= n;
 	}
