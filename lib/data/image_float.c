@@ -40,13 +40,14 @@ taps_plain(struct taps *t, int in, int out)
 
 	taps_alloc(t, out, 2);
 	for (int i = 0; i < out; i++) {
-		float at = scale * ((float)i + 0.5f) - 0.5f, far;
+		double at = scale * (i + 0.5) - 0.5; /* only scale is rounded to f32, as in torch */
 		int first;
+		float far;
 
 		if (at < 0)
 			at = 0;
 		first = (int)at < in ? (int)at : in - 1;
-		far = at - (float)first;
+		far = (float)(at - first);
 		if (far > 1)
 			far = 1;
 		t->first[i] = first;

@@ -197,40 +197,47 @@ down8(uint8_t *out, const uint8_t *in, int oh, size_t row, const struct weights 
 	free(fixed);
 }
 
-/* The same in double; out may not be in. */
+/* The same on floats, each sum in double. */
 static void
-across(double *out, const double *in, int h, int w, int ow, int c, const struct weights *weights)
+across_f32(float *out, const float *in, int h, int w, int ow, int c, const struct weights *weights)
 {
 	for (int y = 0; y < h; y++) {
-		const double *row = in + (size_t)y * (size_t)w * (size_t)c;
+		const float *row = in + (size_t)y * (size_t)w * (size_t)c;
 
 		for (int x = 0; x < ow; x++) {
 			const double *k = weights->k + (size_t)x * (size_t)weights->taps;
+			const float *p = row + (size_t)weights->first[x] * (size_t)c;
 
 			for (int ch = 0; ch < c; ch++) {
 				double sum = 0;
 
 				for (int j = 0; j < weights->n[x]; j++)
-					sum += row[(weights->first[x] + j) * c + ch] * k[j];
-				*out++ = sum;
+					sum += p[j * c + ch] * k[j];
+				*out++ = (float)sum;
 			}
 		}
 	}
 }
 
 static void
-down(double *out, const double *in, int oh, size_t row, const struct weights *weights)
+down_f32(float *out, const float *in, int oh, size_t row, const struct weights *weights)
 {
-	for (int y = 0; y < oh; y++, out += row) {
-		memset(out, 0, row * sizeof(*out));
+	double *sum = xmalloc(row * sizeof(*sum));
+
+	for (int y = 0; y < oh; y++) {
+		const double *k = weights->k + (size_t)y * (size_t)weights->taps;
+
+		memset(sum, 0, row * sizeof(*sum));
 		for (int j = 0; j < weights->n[y]; j++) {
-			const double *p = in + (size_t)(weights->first[y] + j) * row;
-			double k = weights->k[(size_t)y * (size_t)weights->taps + (size_t)j];
+			const float *p = in + (size_t)(weights->first[y] + j) * row;
 
 			for (size_t i = 0; i < row; i++)
-				out[i] += p[i] * k;
+				sum[i] += p[i] * k[j];
 		}
+		for (size_t i = 0; i < row; i++)
+			*out++ = (float)sum[i];
 	}
+	free(sum);
 }
 
 static void
@@ -257,15 +264,15 @@ resize16(struct image *dst, const struct image *src, const struct weights *wx,
     const struct weights *wy)
 {
 	size_t row = (size_t)dst->w * (size_t)dst->c, n = (size_t)src->w * (size_t)src->h * (size_t)src->c;
-	double *in = xmalloc(n * sizeof(*in)), *mid = xmalloc((size_t)src->h * row * sizeof(*mid));
-	double *out = xmalloc((size_t)dst->h * row * sizeof(*out));
+	float *in = xmalloc(n * sizeof(*in)), *mid = xmalloc((size_t)src->h * row * sizeof(*mid));
+	float *out = xmalloc((size_t)dst->h * row * sizeof(*out));
 
 	for (size_t i = 0; i < n; i++)
 		in[i] = ((const uint16_t *)src->data)[i];
-	across(mid, in, src->h, src->w, dst->w, src->c, wx);
-	down(out, mid, dst->h, row, wy);
+	across_f32(mid, in, src->h, src->w, dst->w, src->c, wx);
+	down_f32(out, mid, dst->h, row, wy);
 	for (size_t i = 0; i < (size_t)dst->h * row; i++) {
-		double x = floor(out[i] + 0.5);
+		float x = floorf(out[i] + 0.5f);
 
 		((uint16_t *)dst->data)[i] = (uint16_t)(x < 0 ? 0 : x > 65535 ? 65535 : x);
 	}
@@ -326,4 +333,33 @@ image_resize(struct image *dst, const struct image *src, int w, int h, enum imag
 		resize16(dst, src, &wx, &wy);
 	weights_release(&wx);
 	weights_release(&wy);
+}
+
+static bool
+good_side(int n)
+{
+	return n > 0 && n <= IMAGE_MAX_SIDE;
+}
+
+int
+image_filter_f32(float *dst, const float *src, int c, int h, int w, int oh, int ow,
+    enum image_filter filter)
+{
+	struct weights wx, wy;
+	float *mid;
+
+	if (!good_side(h) || !good_side(w) || !good_side(oh) || !good_side(ow) || c < 0 ||
+	    filter == FILTER_NEAREST)
+		return err("cannot filter %d x %d to %d x %d", w, h, ow, oh);
+	weights_init(&wx, w, ow, &kernels[filter]);
+	weights_init(&wy, h, oh, &kernels[filter]);
+	mid = xmalloc((size_t)h * (size_t)ow * sizeof(*mid));
+	for (int ch = 0; ch < c; ch++) {
+		across_f32(mid, src + (size_t)ch * (size_t)h * (size_t)w, h, w, ow, 1, &wx);
+		down_f32(dst + (size_t)ch * (size_t)oh * (size_t)ow, mid, oh, (size_t)ow, &wy);
+	}
+	free(mid);
+	weights_release(&wx);
+	weights_release(&wy);
+	return 0;
 }
