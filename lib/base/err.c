@@ -1,6 +1,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,6 +34,10 @@ prog_init(const char *argv0)
 	const char *slash = strrchr(argv0, '/');
 
 	name = slash ? slash + 1 : argv0;
+	/* if a standard descriptor is closed, the next file to be opened would take its place */
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			die("cannot open /dev/null:");
 	signal(SIGPIPE, SIG_DFL);
 	atexit(unlink_temps);
 }

@@ -5,11 +5,79 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/*
+ * A program that a signal ends runs no atexit function, so the names of temporary files also stand
+ * where a handler finds them: in fixed places, for it may neither lock nor allocate. More files at
+ * once than places: the rest is removed by die() and a normal end only.
+ */
+enum { PLACES = 64 };
+static struct {
+	atomic_bool live;
+	pid_t owner; /* a child between fork and exec must not remove its parent's files */
+	char name[1024];
+} places[PLACES];
+static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER; /* for all but the handler */
+
+static void
+remove_temps(int sig)
+{
+	for (int i = 0; i < PLACES; i++)
+		if (atomic_load(&places[i].live) && places[i].owner == getpid())
+			unlink(places[i].name);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/* Signals that would end the program are caught; those that it ignores or handles are left. */
+static void
+catch_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGXCPU, SIGXFSZ };
+	struct sigaction sa = { .sa_handler = remove_temps }, old;
+
+	sigfillset(&sa.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			sigaction(signals[i], &sa, NULL);
+}
+
+static void
+note_temp(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	on_exit_unlink(name);
+	pthread_once(&once, catch_signals);
+	pthread_mutex_lock(&places_lock);
+	for (int i = 0; i < PLACES && strlen(name) < sizeof(places[i].name); i++) {
+		if (!places[i].live) {
+			strcpy(places[i].name, name);
+			places[i].owner = getpid();
+			atomic_store(&places[i].live, true);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&places_lock);
+}
+
+static void
+forget_temp(const char *name)
+{
+	on_exit_unlink_done(name);
+	pthread_mutex_lock(&places_lock);
+	for (int i = 0; i < PLACES; i++)
+		if (places[i].live && strcmp(places[i].name, name) == 0)
+			atomic_store(&places[i].live, false);
+	pthread_mutex_unlock(&places_lock);
+}
 
 /* A new file beside path under a name of its own; fills f->temp. -1 with errno. */
 static int
@@ -61,7 +129,7 @@ outfile_open(struct outfile *f, const char *path)
 	}
 	f->path = xstrdup(path);
 	if (f->temp)
-		on_exit_unlink(f->temp);
+		note_temp(f->temp);
 	return 0;
 }
 
@@ -69,7 +137,7 @@ static void
 forget(struct outfile *f)
 {
 	if (f->temp)
-		on_exit_unlink_done(f->temp);
+		forget_temp(f->temp);
 	free(f->temp);
 	free(f->path);
 	*f = (struct outfile){ 0 };

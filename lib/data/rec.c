@@ -43,8 +43,9 @@ rec_parse(struct rec *r, const char *line, size_t len)
 	if (json_parse(&j, line, len))
 		return -1;
 	if (j.v[0].type != JSON_OBJECT) {
+		err("byte %zu: not a JSON object", j.v[0].start + 1);
 		json_release(&j);
-		return err("byte %zu: not a JSON object", j.v[0].start + 1);
+		return -1;
 	}
 	r->line = arena_strndup(&r->mem, line, len);
 	r->len = len;
