@@ -197,18 +197,15 @@ each_string(const struct rec_field *f, int (*fn)(const char *, void *), void *ct
 
 struct naming {
 	struct image *dst;
-	const char *dir; /* what relative names are taken from */
+	struct rec *r;
 };
 
 static int
 add_named(const char *name, void *ctx)
 {
 	struct naming *n = ctx;
-	char *path = path_join(n->dir, name);
-	int r = add_file(n->dst, path);
 
-	free(path);
-	return r;
+	return add_file(n->dst, rec_path_of(n->r, name));
 }
 
 static int
@@ -267,12 +264,7 @@ mask_of_record(struct image *dst, struct rec *r)
 		path = rec_path(r, keys[0]);
 		bad = path ? from_path(dst, path) : -1;
 	} else if (kind == 1) {
-		bool file = r->input && strcmp(r->input, "-") != 0;
-		char *dir = file ? path_dir(r->input) : xstrdup(".");
-		struct naming n = { dst, dir };
-
-		bad = each_string(f, add_named, &n);
-		free(dir);
+		bad = each_string(f, add_named, &(struct naming){ dst, r });
 	} else {
 		bad = from_runs(dst, r, f);
 	}

@@ -320,13 +320,20 @@ const char *
 rec_path(struct rec *r, const char *key)
 {
 	const char *name = rec_str(r, key);
-	char *dir, *path;
-	struct stat st;
 
 	if (!name) {
 		err(rec_get(r, key) ? "%s: not a string" : "no field %s", key);
 		return NULL;
 	}
+	return rec_path_of(r, name);
+}
+
+const char *
+rec_path_of(struct rec *r, const char *name)
+{
+	char *dir, *path;
+	struct stat st;
+
 	/* what came through a pipe came from no folder */
 	if (*name == '/' || !r->input || strcmp(r->input, "-") == 0 ||
 	    (stat(r->input, &st) == 0 && !S_ISREG(st.st_mode)))

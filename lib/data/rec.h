@@ -174,5 +174,7 @@ void rec_bad(const struct rec_opts *, struct rec *, struct rec_out *out, const c
  * folder for standard input. NULL with a message if the field is absent or no string. Lives as long
  * as the record. */
 const char *rec_path(struct rec *, const char *key);
+/* The same for a name that stands elsewhere in the record (in an array); name must live as long. */
+const char *rec_path_of(struct rec *, const char *name);
 
 #endif
