@@ -1,0 +1,127 @@
+#!/bin/bash
+# The man pages are true: every program has one with all its parts, --help lists the same options,
+# and each line of EXAMPLES runs as it stands, in a folder that tests/man-fixtures/NAME.sh prepares.
+# bash, for its pipefail. Operands: only these pages.
+. "${0%/*}/lib.sh"
+
+if ! command -v mandoc >/dev/null; then
+	echo '1..0 # SKIP mandoc is not installed'
+	exit 0
+fi
+
+# page NAME: its file
+page() {
+	for s in 1 5 7; do
+		[ ! -e "$top/man/$1.$s" ] || echo "$top/man/$1.$s"
+	done
+}
+
+# text PAGE: plain text, no line of an example broken
+text() {
+	mandoc -T ascii -O width=1000 "$1" | sed 's/.\x08//g'
+}
+
+# page_options PAGE: the options of the list in DESCRIPTION, one a line, sorted
+page_options() {
+	sed -n '/^\.Sh DESCRIPTION/,/^\.Sh [^D]/p' "$1" | awk '
+	/^\.It Fl / {
+		for (i = 2; i < NF; i++) {
+			if ($i != "Fl")
+				continue
+			o = $(i + 1)
+			sub(/[,.;:]$/, "", o)
+			print "-" o
+		}
+	}' | sort
+}
+
+# help_options PROGRAM: those of --help
+help_options() {
+	"$1" --help | awk '
+	/^  -[^-]/ { sub(/,/, "", $1); print $1; if ($2 ~ /^--/) print $2; next }
+	/^      --/ { print $1 }' | sort
+}
+
+# examples PAGE: the commands, one a line; a line that ends in a backslash goes on in the next
+examples() {
+	text "$1" | sed -n '/^EXAMPLES/,/^[A-Z]/p' | sed -n '
+	s/^  *\$ //
+	t cmd
+	b
+	:cmd
+	/\\$/{
+		N
+		s/\\\n *> */ /
+		t cmd
+	}
+	p'
+}
+
+check_sections() {
+	want="NAME SYNOPSIS DESCRIPTION RECORDS ENVIRONMENT EXIT_STATUS EXAMPLES CAVEATS"
+	have=$(sed -n 's/^\.Sh //p' "$1" | tr ' \n' '_ ')
+	missing=
+	for s in $want; do
+		case " $have " in
+		*" $s "*) ;;
+		*) missing="$missing $s" ;;
+		esac
+	done
+	is "$2: no section is missing" "$missing" ''
+	ordered=$(for s in $have; do
+		case " $want " in
+		*" $s "*) printf '%s ' "$s" ;;
+		esac
+	done)
+	is "$2: sections stand in order" "$ordered" "$(for s in $want; do
+		case " $have " in
+		*" $s "*) printf '%s ' "$s" ;;
+		esac
+	done)"
+}
+
+run_examples() {
+	mkdir "$2.d"
+	fixture=$top/tests/man-fixtures/$2.sh
+	if [ -e "$fixture" ]; then
+		(cd "$2.d" && top=$top sh -eu "$fixture") >fixture.out 2>&1
+		report $? "$2: its fixture is made"
+		sed 's/^/# /' fixture.out | tail -20
+	fi
+	n=0
+	while IFS= read -r line; do
+		n=$((n + 1))
+		# 141: a reader such as head had enough
+		(cd "$2.d" && bash -o pipefail -c "$line" </dev/null) >example.out 2>example.err
+		got=$?
+		[ "$got" = 0 ] || [ "$got" = 141 ]
+		report $? "$2: $line"
+		[ "$got" = 0 ] || sed 's/^/# /' example.err | tail -20
+	done <<EOF
+$(examples "$1")
+EOF
+	return 0
+}
+
+[ $# -gt 0 ] || set -- $(cd "$top" && ls bin/*.c man/*.[157] | sed 's,.*/,,; s,\.[^.]*$,,' | sort -u)
+for name; do
+	file=$(page "$name")
+	ok "$name: has a page" test -n "$file"
+	[ -n "$file" ] || continue
+	is "$name: mandoc has nothing to say" "$(mandoc -T lint -W warning "$file" 2>&1)" ''
+	if [ -e "$top/bin/$name.c" ]; then
+		check_sections "$file" "$name"
+		help_options "$name" >help
+		page_options "$file" >listed
+		is "$name: --help and the page list the same options" \
+		    "$(comm -3 help listed | grep -v -e '--help' -e '--version')" ''
+		ok "$name: --help fits a screen" test "$("$name" --help | wc -l)" -le 50
+		rc 0 "$name: --version" "$name" --version
+		is "$name: --version is one line" "$(wc -l <stdout)" 1
+		rc 2 "$name: an unknown option" "$name" --no-such-option
+		is "$name: which is told in one line" "$(wc -l <stderr)" 1
+		ok "$name: three examples or more" test "$(examples "$file" | wc -l)" -ge 3
+	fi
+	[ -z "$(examples "$file")" ] || run_examples "$file" "$name"
+done
+done_testing
