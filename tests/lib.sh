@@ -94,7 +94,7 @@ same() {
 	report "$1" "$2"
 	[ "$1" = 0 ] || {
 		sed 's/^/# /' .cmp
-		diff "$4" "$3" | head -10 | sed 's/^/# /'
+		diff "$4" "$3" | head -10 | cut -c 1-200 | sed 's/^/# /'
 	}
 }
 
