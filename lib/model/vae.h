@@ -1,0 +1,40 @@
+/*
+ * The image autoencoder of Stable Diffusion (diffusers' AutoencoderKL), of any size that config.json
+ * states. Attention tensors may be named to_q.. or query.. in files.
+ */
+#ifndef MODEL_VAE_H
+#define MODEL_VAE_H
+
+#include "data/json.h"
+#include "nn/params.h"
+#include "tensor/ops.h"
+
+enum { VAE_LEVELS = 8 };
+
+struct vae_config {
+	int in_channels, out_channels, latent, levels, width[VAE_LEVELS], layers, groups, sample_size;
+	double scaling;              /* 0.18215 unless stated */
+	bool force_upcast;
+};
+struct vae_blocks;
+
+struct vae {
+	struct vae_config cfg;
+	struct params ps;
+	struct vae_blocks *blocks;
+};
+
+int vae_config_get(struct vae_config *, const struct json *, int v);
+void vae_config_put(const struct vae_config *, struct sb *);
+int vae_init(struct vae *, const struct vae_config *, enum dtype, bool train);
+void vae_release(struct vae *);
+int vae_factor(const struct vae *); /* pixels of a latent's side: 8 */
+/* x [N,H,W,3] in [-1,1] -> mean and logvar (clamped to [-30,20]), each [N,H/f,W/f,latent]. */
+void vae_encode(const struct vae *, struct tensor *x, struct tensor **mean, struct tensor **logvar);
+/* z [N,h,w,latent], unscaled (divided by `scaling`) -> [N,h f,w f,3]. */
+struct tensor *vae_decode(const struct vae *, struct tensor *z);
+/* The same in overlapping tiles of `tile` latents a side (0: whole), blended, for images that do not
+ * fit the device at once. */
+struct tensor *vae_decode_tiled(const struct vae *, struct tensor *z, int tile);
+
+#endif
