@@ -1,0 +1,284 @@
+#include "data/split_check.h"
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "data/image.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- decoding ---------------------------------------------------------------------------------- */
+
+struct decoding {
+	const struct split_set *s;
+	char **why; /* [norder] NULL: fine */
+	size_t next, done;
+	struct progress progress;
+	pthread_mutex_t lock;
+};
+
+/* The record as it came; its names are seen from its input. */
+static int
+parse_item(struct rec *r, const struct split_item *it)
+{
+	rec_clear(r);
+	if (rec_parse(r, it->line, it->len))
+		return -1;
+	r->input = it->input;
+	r->lineno = it->lineno;
+	return 0;
+}
+
+static int
+decode(struct rec *r, const struct split_item *it)
+{
+	struct image im = { 0 };
+	const char *path;
+
+	if (parse_item(r, it))
+		return -1;
+	path = rec_path(r, "file_name");
+	if (!path || image_read(&im, path, 0, 0))
+		return -1;
+	image_release(&im);
+	return 0;
+}
+
+static void *
+decoder(void *arg)
+{
+	struct decoding *d = arg;
+	struct rec r = { 0 };
+
+	for (;;) {
+		const struct split_item *it;
+		size_t i;
+
+		pthread_mutex_lock(&d->lock);
+		i = d->next++;
+		if (i < d->s->norder)
+			progress_at(&d->progress, d->done++);
+		pthread_mutex_unlock(&d->lock);
+		if (i >= d->s->norder)
+			break;
+		it = &d->s->v[d->s->order[i]];
+		if (!it->raw && decode(&r, it))
+			d->why[i] = xstrdup(errmsg());
+	}
+	rec_release(&r);
+	return NULL;
+}
+
+static void
+tell(struct split_set *s, struct split_item *it, const struct rec_opts *ro, const char *why)
+{
+	struct rec_out out = { .deferred = true, .fd = -1 };
+	struct rec r = { 0 };
+
+	if (parse_item(&r, it))
+		die("%s: %s", it->id, errmsg()); /* it was parsed before */
+	rec_bad(ro, &r, &out, why);
+	if (ro->strict)
+		exit(EXIT_FATAL);
+	if (out.sb.len) {
+		it->raw = true;
+		it->line = arena_strndup(&s->mem, out.sb.s, out.sb.len);
+		it->len = out.sb.len;
+	}
+	sb_release(&out.sb);
+	rec_release(&r);
+}
+
+int
+split_decode(struct split_set *s, const struct rec_opts *ro)
+{
+	size_t jobs = ro->jobs < 1 ? 1 : (size_t)ro->jobs, n = 0;
+	struct decoding d = { .s = s, .why = xcalloc(s->norder + 1, sizeof(*d.why)) };
+	pthread_t *thread = xcalloc(jobs, sizeof(*thread));
+	int rc = EXIT_OK;
+
+	pthread_mutex_init(&d.lock, NULL);
+	progress_start(&d.progress, "images", s->norder, ro->quiet);
+	for (size_t i = 1; i < jobs; i++)
+		if (pthread_create(&thread[i], NULL, decoder, &d))
+			die("no thread:");
+	decoder(&d);
+	for (size_t i = 1; i < jobs; i++)
+		pthread_join(thread[i], NULL);
+	progress_end(&d.progress);
+	pthread_mutex_destroy(&d.lock);
+	for (size_t i = 0; i < s->norder; i++) {
+		struct split_item *it = &s->v[s->order[i]];
+
+		if (d.why[i]) {
+			tell(s, it, ro, d.why[i]);
+			rc = EXIT_RECORDS;
+		}
+		if (!d.why[i] || it->raw)
+			s->order[n++] = s->order[i];
+		free(d.why[i]);
+	}
+	s->norder = n;
+	free(d.why);
+	free(thread);
+	return rc;
+}
+
+/* ---- summary ----------------------------------------------------------------------------------- */
+
+static void
+begin(struct sb *sb, const char *metric)
+{
+	sb_printf(sb, "{\"kind\": \"result\", \"tool\": \"%s\", \"metric\": \"%s\"", prog_name(), metric);
+}
+
+static void
+put_name(struct sb *sb, const char *key, const char *value)
+{
+	if (!value)
+		return;
+	sb_printf(sb, ", \"%s\": ", key);
+	json_put_str(sb, value, strlen(value));
+}
+
+static void
+end(struct sb *sb, size_t value)
+{
+	sb_printf(sb, ", \"value\": %zu}\n", value);
+}
+
+void
+split_count(struct sb *sb, const char *metric, int64_t value)
+{
+	begin(sb, metric);
+	end(sb, (size_t)value);
+}
+
+void
+split_count_records(const struct split_set *s, const char *label_field, uint64_t seed, struct sb *sb)
+{
+	size_t parts = s->part.n + 1, labels = s->label.n + 1; /* the last: none */
+	size_t *count = xcalloc(parts * labels, sizeof(*count));
+	size_t *all = xcalloc(parts, sizeof(*all)), written = 0;
+
+	for (size_t i = 0; i < s->norder; i++) {
+		const struct split_item *it = &s->v[s->order[i]];
+		size_t part = it->part < 0 ? parts - 1 : (size_t)it->part;
+
+		if (it->raw)
+			continue;
+		count[part * labels + (it->label < 0 ? labels - 1 : (size_t)it->label)]++;
+		all[part]++;
+		written++;
+	}
+	begin(sb, "records");
+	sb_printf(sb, ", \"seed\": %" PRIu64, seed);
+	end(sb, written);
+	for (size_t k = 0; k < parts && parts > 1; k++) {
+		if (!all[k])
+			continue;
+		begin(sb, "records");
+		put_name(sb, "split", k < s->part.n ? s->part.name[k] : "");
+		end(sb, all[k]);
+	}
+	for (size_t k = 0; k < parts && label_field; k++) {
+		for (size_t l = 0; l < labels; l++) {
+			if (!count[k * labels + l])
+				continue;
+			begin(sb, "records");
+			put_name(sb, "split", k < s->part.n ? s->part.name[k] : NULL);
+			put_name(sb, "label_field", label_field);
+			put_name(sb, "label", l < s->label.n ? s->label.name[l] : "");
+			end(sb, count[k * labels + l]);
+		}
+	}
+	free(count);
+	free(all);
+}
+
+size_t
+split_count_groups(const struct split_set *s, const char *group_field, struct sb *sb)
+{
+	enum { UNSEEN = -2, SEVERAL = -3 };
+	size_t straddling = 0, groups = 0, without = 0, *count = xcalloc(s->part.n + 1, sizeof(*count));
+	int *side = xmalloc((s->group.n + 1) * sizeof(*side));
+
+	for (size_t g = 0; g < s->group.n; g++)
+		side[g] = UNSEEN;
+	for (size_t i = 0; i < s->norder; i++) {
+		const struct split_item *it = &s->v[s->order[i]];
+
+		if (it->raw || it->generated)
+			continue;
+		if (it->group < 0)
+			without++;
+		else if (side[it->group] == UNSEEN)
+			side[it->group] = it->part;
+		else if (side[it->group] != it->part)
+			side[it->group] = SEVERAL;
+	}
+	for (size_t g = 0; g < s->group.n; g++) {
+		groups += side[g] != UNSEEN;
+		straddling += side[g] == SEVERAL;
+		if (side[g] >= 0)
+			count[side[g]]++;
+	}
+	for (size_t k = 0; k < s->part.n; k++) {
+		begin(sb, "groups");
+		put_name(sb, "split", s->part.name[k]);
+		end(sb, count[k]);
+	}
+	begin(sb, "groups_straddling");
+	put_name(sb, "group_by", group_field);
+	sb_printf(sb, ", \"n\": %zu, \"records_without_group\": %zu", groups, without);
+	end(sb, straddling);
+	free(side);
+	free(count);
+	return straddling;
+}
+
+void
+split_count_lists(const struct split_file *f, struct sb *sb)
+{
+	for (int k = 0; k < f->parts; k++) {
+		begin(sb, "groups");
+		put_name(sb, "split", f->name[k]);
+		end(sb, f->n[k]);
+	}
+}
+
+size_t
+split_count_repeated(const struct split_set *s, struct sb *sb)
+{
+	struct intern ids = { 0 };
+	size_t repeated = 0;
+
+	for (size_t i = 0; i < s->norder; i++) {
+		const struct split_item *it = &s->v[s->order[i]];
+		size_t had = ids.n;
+
+		if (it->raw || it->copy)
+			continue;
+		intern_add(&ids, it->id);
+		repeated += ids.n == had;
+	}
+	intern_release(&ids);
+	begin(sb, "repeated_ids");
+	end(sb, repeated);
+	return repeated;
+}
+
+void
+split_count_mixed(const struct split_set *s, const struct mixed *m, size_t n, struct sb *sb)
+{
+	for (; n; n--, m++) {
+		if (!m->real && !m->added)
+			continue;
+		begin(sb, "mixed");
+		put_name(sb, "label", s->label.name[m->label]);
+		sb_printf(sb, ", \"real\": %zu, \"generated\": %zu", m->real - m->dropped, m->added);
+		end(sb, m->real - m->dropped + m->added);
+	}
+}
