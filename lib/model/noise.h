@@ -1,6 +1,6 @@
 /*
- * Noise schedules and samplers, as diffusers' schedulers, on the CPU in double precision tables (f32
- * where diffusers has f32) with the update of the latents in plain C: a latent is small.
+ * Noise schedules and samplers, as diffusers' schedulers, in plain C on the CPU: a latent is small.
+ * Tables are f32 as there, coefficients double.
  *
  *	struct sampler s;
  *	if (sampler_init(&s, &cfg, SAMPLER_EULER, 20, n)) ...
@@ -38,14 +38,13 @@ struct noise_config {
 	int steps_offset;
 	bool set_alpha_to_one, has_set_alpha_to_one, skip_prk_steps, clip_sample, use_karras_sigmas;
 	bool rescale_betas_zero_snr, lower_order_final;
-	double eta;                /* DDIM */
-	char final_sigmas[16];     /* "zero", "sigma_min", "" for the class's default */
-	char timestep_type[16];
+	double eta;                /* DDIM: 0 is deterministic; not in the file */
+	char final_sigmas[16];     /* "zero", "sigma_min", "" for the class's default (zero) */
 };
 int noise_config_get(struct noise_config *, const struct json *, int v);
 int noise_config_read(struct noise_config *, const char *path);
-/* The sampler of the file's own class. */
-enum sampler_kind noise_config_sampler(const struct noise_config *);
+/* The sampler of the file's own class; -1 with a message if it is not known. */
+int noise_config_sampler(const struct noise_config *);
 
 /* Training side: tables over train_steps. Arrays are owned. */
 struct noise_schedule {
