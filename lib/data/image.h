@@ -68,6 +68,12 @@ int image_resize_f32(float *dst, const float *src, int c, int h, int w, int oh, 
  * clipping. Not for FILTER_NEAREST (-1). */
 int image_filter_f32(float *dst, const float *src, int c, int h, int w, int oh, int ow,
     enum image_filter);
+/* Filled shapes whose corners are included, clipped, on an 8-bit image; colour has c samples. The
+ * pixels are those of Pillow's ImageDraw (so an ellipse in a box of one pixel draws nothing). An
+ * ellipse is at most IMAGE_MAX_SHAPE + 1 wide and high. */
+enum { IMAGE_MAX_SHAPE = 32767 };
+void image_rectangle(struct image *, int x0, int y0, int x1, int y1, const uint8_t *colour);
+void image_ellipse(struct image *, int x0, int y0, int x1, int y1, const uint8_t *colour);
 /* Quarter turns anticlockwise (1..3) and mirror, in place. */
 void image_rotate90(struct image *, int turns);
 void image_flip(struct image *, bool horizontal, bool vertical);
