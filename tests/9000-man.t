@@ -103,7 +103,8 @@ EOF
 	return 0
 }
 
-[ $# -gt 0 ] || set -- $(cd "$top" && ls bin/*.c man/*.[157] | sed 's,.*/,,; s,\.[^.]*$,,' | sort -u)
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(cd "$top" && printf '%s\n' bin/*.c man/*.[157] | sed 's,.*/,,; s,\.[^.]*$,,' | sort -u)
 for name; do
 	file=$(page "$name")
 	ok "$name: has a page" test -n "$file"

@@ -29,6 +29,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "phantom: installing $need" >&2
 $sudo apt-get -q update >&2
+# shellcheck disable=SC2086 # one word for each package
 DEBIAN_FRONTEND=noninteractive $sudo apt-get -q install -y --no-install-recommends $need >&2
 need=$(missing | tr '\n' ' ')
 [ -z "$need" ] || {

@@ -76,6 +76,7 @@ is() {
 
 # like DESCRIPTION TEXT PATTERN: a case pattern matches
 like() {
+	# shellcheck disable=SC2254 # a pattern it is
 	case $2 in
 	$3) report 0 "$1" ;;
 	*)

@@ -79,6 +79,7 @@ parser_init(struct csv_parser *p, const struct csv_opts *o)
 		die("out of memory (CSV parser)");
 	csv_set_delim(p, (unsigned char)(o->delim ? o->delim : ','));
 	csv_set_space_func(p, no_space);
+	csv_set_blk_size(p, 4096); /* its buffer grows by so much */
 }
 
 /* A row with malformed quoting: forgets it and has what follows it in its line skipped. */
