@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "data/columns.h"
 #include "data/csv.h"
 #include "data/rec.h"
 
@@ -25,188 +26,37 @@ static const struct opt table[] = {
 	{ 0, "to-csv", OPT_FLAG, &o.to_csv, NULL, "records to CSV (else CSV to records)", 0, 0 },
 	{ 0, "no-header", OPT_FLAG, &o.no_header, NULL, "no row of names comes first", 0, 0 },
 	{ 'f', "fields", OPT_STR, &o.fields, "A,B,...", "these columns, in this order", 0, 0 },
-	{ 't', "delimiter", OPT_STR, &o.delimiter, "CHAR", "what stands between cells, or 'tab'", 0, 0 },
+	{ 't', "delimiter", OPT_STR, &o.delimiter, "CHAR", "what stands between cells, or 'tab'", 0,
+	    0 },
 	{ 'n', "numbers", OPT_FLAG, &o.numbers, NULL, "cells that are numbers become numbers", 0, 0 },
 	{ 0, "text", OPT_STR, &o.text, "A,B,...", "columns that stay text under --numbers", 0, 0 },
 	{ 'e', "skip-empty", OPT_FLAG, &o.skip_empty, NULL, "an empty cell makes no field", 0, 0 },
-	{ 0, "source", OPT_STR, &o.source, "FIELD[=X%Y]", "add the file's name, or what % stands for", 0,
-	    0 },
-	{ 0, "join", OPT_STR, &o.join, "KEY[=COLUMN]", "add a CSV's columns to the records with its key", 0,
-	    0 },
+	{ 0, "source", OPT_STR, &o.source, "FIELD[=X%Y]",
+	    "add the file's name, or what % stands for", 0, 0 },
+	{ 0, "join", OPT_STR, &o.join, "KEY[=COLUMN]",
+	    "add a CSV's columns to the records with its key", 0, 0 },
 	{ 0, "with", OPT_STR, &o.with, "CSV", "the file to join", 0, 0 },
-	{ 0, "range", OPT_STR, &o.range, "FIELD=A,B", "join rows whose columns A and B enclose FIELD", 0, 0 },
-	{ 0, "unmatched", OPT_CHOICE, &o.unmatched, "keep|drop|bad", "records that no row matches", 0, 0 },
+	{ 0, "range", OPT_STR, &o.range, "FIELD=A,B",
+	    "join rows whose columns A and B enclose FIELD", 0, 0 },
+	{ 0, "unmatched", OPT_CHOICE, &o.unmatched, "keep|drop|bad",
+	    "records that no row matches", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
 	REC_OPTIONS_COMMON(ro),
 	{ 0 },
 };
 
-/* ---- names ----------------------------------------------------------------------------------- */
-
-struct names {
-	char **s;
-	size_t n, cap;
-};
-
-static struct names fields, texts; /* of --fields and --text */
+static struct columns_opts co; /* of --fields, --text, --numbers, --no-header */
 static char delim = ',';
 
-static void
-names_add(struct names *l, const char *s, size_t len)
-{
-	l->s = xgrow(l->s, &l->cap, l->n + 1, sizeof(*l->s));
-	l->s[l->n++] = xstrndup(s, len);
-}
-
-/* Index of s, n if it is not there. */
-static size_t
-names_find(const struct names *l, const char *s)
-{
-	size_t i = 0;
-
-	while (i < l->n && strcmp(l->s[i], s) != 0)
-		i++;
-	return i;
-}
-
-/* Two columns of one name would make a record with the same key twice. */
-static int
-names_unique(const struct names *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (names_find(l, l->s[i]) < i)
-			return err("two columns are called %s", l->s[i]);
-	return 0;
-}
-
-static void
-names_release(struct names *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->s[i]);
-	free(l->s);
-	*l = (struct names){ 0 };
-}
-
-/* The names of a list "a,b,c". */
+/* The names of a list "a,b,c" that an option gives. */
 static struct names
 names_of(const char *list, const char *option)
 {
 	struct names l = { 0 };
 
-	for (const char *p = list; p; p = *p ? p + 1 : NULL) {
-		size_t len = strcspn(p, ",");
-
-		if (!len)
-			usage_error("%s: an empty name in '%s'", option, list);
-		names_add(&l, p, len);
-		p += len;
-	}
-	if (names_unique(&l))
+	if (list && names_split(&l, list))
 		usage_error("%s: %s", option, errmsg());
 	return l;
-}
-
-/* ---- a CSV file's columns -------------------------------------------------------------------- */
-
-struct columns {
-	struct names all;    /* the file's columns */
-	struct names key;    /* of each: its name as JSON, and a colon */
-	bool *text;          /* of each: stays text */
-	size_t *pick, npick; /* those that become fields, in order */
-	bool known;
-};
-
-static void
-columns_release(struct columns *c)
-{
-	names_release(&c->all);
-	names_release(&c->key);
-	free(c->text);
-	free(c->pick);
-	*c = (struct columns){ 0 };
-}
-
-static int
-columns_from_header(struct columns *c, char **cell, const size_t *len, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		char *name = len[i] ? xstrndup(cell[i], len[i]) : xasprintf("column_%zu", i + 1);
-
-		names_add(&c->all, name, strlen(name));
-		free(name);
-		if (strlen(cell[i]) != len[i] || !utf8_valid(cell[i], len[i]))
-			return err("the name of column %zu is not UTF-8 text", i + 1);
-	}
-	return names_unique(&c->all);
-}
-
-/* Learns the columns from the first row, or from --fields if there is no header. -1: this file is
- * of no use. */
-static int
-columns_learn(struct columns *c, char **cell, const size_t *len, size_t n)
-{
-	struct sb sb = { 0 };
-
-	c->known = true;
-	if (o.no_header)
-		for (size_t i = 0; i < fields.n; i++)
-			names_add(&c->all, fields.s[i], strlen(fields.s[i]));
-	else if (columns_from_header(c, cell, len, n))
-		return -1;
-	c->text = xcalloc(c->all.n, sizeof(*c->text));
-	c->pick = xcalloc(c->all.n, sizeof(*c->pick));
-	for (size_t i = 0; i < c->all.n; i++) {
-		sb_clear(&sb);
-		json_put_str(&sb, c->all.s[i], strlen(c->all.s[i]));
-		sb_putc(&sb, ':');
-		names_add(&c->key, sb.s, sb.len);
-		c->text[i] = names_find(&texts, c->all.s[i]) < texts.n;
-		if (!fields.n)
-			c->pick[c->npick++] = i;
-	}
-	sb_release(&sb);
-	for (size_t i = 0; i < texts.n; i++)
-		if (names_find(&c->all, texts.s[i]) == c->all.n)
-			return err("no column %s", texts.s[i]);
-	for (size_t i = 0; i < fields.n; i++) {
-		size_t k = names_find(&c->all, fields.s[i]);
-
-		if (k == c->all.n)
-			return err("no column %s", fields.s[i]);
-		c->pick[c->npick++] = k;
-	}
-	return 0;
-}
-
-static int
-row_check(const struct columns *c, char **cell, const size_t *len, size_t n)
-{
-	if (n != c->all.n)
-		return err("%zu cells for %zu columns", n, c->all.n);
-	for (size_t i = 0; i < n; i++)
-		if (!utf8_valid(cell[i], len[i]))
-			return err("%s is not UTF-8", c->all.s[i]);
-	return 0;
-}
-
-/* May this cell be a number in a record? Whole ones only within 2^53: readers make doubles of them. */
-static bool
-is_number(const char *s, size_t len)
-{
-	if (!len || (*s != '-' && (*s < '0' || *s > '9')) || json_validate(s, len))
-		return false;
-	return strpbrk(s, ".eE") || fabs(strtod(s, NULL)) < 9007199254740992.0;
-}
-
-/* A cell as a JSON value. A number keeps its digits as they are. */
-static void
-put_cell(struct sb *sb, const struct columns *c, size_t col, const char *cell, size_t len)
-{
-	if (o.numbers && !c->text[col] && is_number(cell, len))
-		sb_put(sb, cell, len);
-	else
-		json_put_str(sb, cell, len);
 }
 
 /* ---- CSV to records -------------------------------------------------------------------------- */
@@ -276,12 +126,12 @@ row_to_record(char **cell, const size_t *len, size_t n, uint64_t row, void *ctx)
 	struct sb *sb = &t->line;
 
 	if (!c->known) {
-		if (columns_learn(&t->c, cell, len, n))
+		if (columns_learn(&t->c, &co, cell, len, n))
 			die("%s:%" PRIu64 ": %s", t->path, row + 1, errmsg());
 		if (!o.no_header)
 			return 0;
 	}
-	if (row_check(c, cell, len, n))
+	if (columns_check(c, cell, len, n))
 		return bad_row(row, errmsg(), t);
 	if (!shard_has(&ro.shard, t->count++))
 		return 0;
@@ -293,7 +143,7 @@ row_to_record(char **cell, const size_t *len, size_t n, uint64_t row, void *ctx)
 			continue;
 		sb_putc(sb, sb->len ? ',' : '{');
 		sb_puts(sb, c->key.s[k]);
-		put_cell(sb, c, k, cell[k], len[k]);
+		columns_put(sb, c, &co, k, cell[k], len[k]);
 	}
 	if (t->source.len) {
 		sb_putc(sb, sb->len ? ',' : '{');
@@ -308,7 +158,7 @@ static int
 csv_to_records(const char *const *files, size_t n)
 {
 	struct to_records t = { .code = EXIT_OK };
-	struct csv_opts co = { .delim = delim, .strict = true, .before_block = flush_out,
+	struct csv_opts cso = { .delim = delim, .strict = true, .before_block = flush_out,
 		.before_block_ctx = &t.out, .bad_row = bad_row };
 
 	rec_out_open(&t.out, 1, "standard output");
@@ -316,7 +166,7 @@ csv_to_records(const char *const *files, size_t n)
 		t.path = files[i];
 		if (o.source)
 			set_source(&t);
-		if (csv_read_opts(t.path, &co, row_to_record, &t) && t.code != EXIT_FATAL) {
+		if (csv_read_opts(t.path, &cso, row_to_record, &t) && t.code != EXIT_FATAL) {
 			rec_out_flush(&t.out);
 			die("%s", errmsg());
 		}
@@ -359,10 +209,10 @@ put_header(struct rec_out *out)
 {
 	struct sb sb = { 0 };
 
-	for (size_t i = 0; i < fields.n; i++) {
+	for (size_t i = 0; i < co.fields.n; i++) {
 		if (i)
 			sb_putc(&sb, delim);
-		csv_put(&sb, fields.s[i], strlen(fields.s[i]), delim);
+		csv_put(&sb, co.fields.s[i], strlen(co.fields.s[i]), delim);
 	}
 	sb_putc(&sb, '\n');
 	rec_out_put(out, sb.s, sb.len);
@@ -375,17 +225,17 @@ record_to_row(struct rec *r, struct rec_out *out, void *ctx)
 	struct to_csv *t = ctx;
 	struct sb *sb = &t->row;
 
-	if (!fields.n) {
+	if (!co.fields.n) {
 		if (!r->n)
 			return err("the first record has no fields to make columns of");
 		for (size_t i = 0; i < r->n; i++)
-			names_add(&fields, r->f[i].key, strlen(r->f[i].key));
+			names_add(&co.fields, r->f[i].key, strlen(r->f[i].key));
 		if (!o.no_header)
 			put_header(out);
 	}
 	sb_clear(sb);
-	for (size_t i = 0; i < fields.n; i++) {
-		const struct rec_field *f = rec_get(r, fields.s[i]);
+	for (size_t i = 0; i < co.fields.n; i++) {
+		const struct rec_field *f = rec_get(r, co.fields.s[i]);
 
 		if (i)
 			sb_putc(sb, delim);
@@ -398,10 +248,11 @@ record_to_row(struct rec *r, struct rec_out *out, void *ctx)
 	for (size_t i = 0; i < r->n && !o.fields; i++) {
 		const char *key = r->f[i].key;
 
-		if (names_find(&fields, key) < fields.n || names_find(&t->left_out, key) < t->left_out.n)
+		if (names_find(&co.fields, key) < co.fields.n ||
+		    names_find(&t->left_out, key) < t->left_out.n)
 			continue;
-		warn("%s:%" PRIu64 ": field %s has no column: left out, here and below", r->input, r->lineno,
-		    key);
+		warn("%s:%" PRIu64 ": field %s has no column: left out, here and below", r->input,
+		    r->lineno, key);
 		names_add(&t->left_out, key, strlen(key));
 	}
 	return 0;
@@ -490,7 +341,7 @@ join_learn(struct join *j)
 		size_t k = c->pick[i];
 		bool used = k == j->key_col || k == j->first_col || k == j->last_col;
 
-		if (!used || (!o.no_header && fields.n))
+		if (!used || (!o.no_header && co.fields.n))
 			c->pick[n++] = k;
 	}
 	c->npick = n;
@@ -506,13 +357,13 @@ join_row(char **cell, const size_t *len, size_t n, uint64_t number, void *ctx)
 
 	(void)number;
 	if (!c->known) {
-		if (columns_learn(c, cell, len, n))
+		if (columns_learn(c, &co, cell, len, n))
 			return -1;
 		join_learn(j);
 		if (!o.no_header)
 			return 0;
 	}
-	if (row_check(c, cell, len, n))
+	if (columns_check(c, cell, len, n))
 		return -1;
 	j->rows = xgrow(j->rows, &j->cap, j->nrows + 1, sizeof(*j->rows));
 	r = &j->rows[j->nrows++];
@@ -528,7 +379,7 @@ join_row(char **cell, const size_t *len, size_t n, uint64_t number, void *ctx)
 		if (o.skip_empty && !len[k])
 			continue;
 		sb_clear(&sb);
-		put_cell(&sb, c, k, cell[k], len[k]);
+		columns_put(&sb, c, &co, k, cell[k], len[k]);
 		r->value[i].json = arena_strndup(&j->mem, sb.s, sb.len);
 		r->value[i].len = sb.len;
 	}
@@ -594,7 +445,8 @@ join_record(struct rec *r, struct rec_out *out, void *ctx)
 		return 0;
 	for (size_t i = 0; found && i < j->c.npick; i++)
 		if (row->value[i].json)
-			rec_set_raw(r, j->c.all.s[j->c.pick[i]], row->value[i].json, row->value[i].len);
+			rec_set_raw(r, j->c.all.s[j->c.pick[i]], row->value[i].json,
+			    row->value[i].len);
 	rec_emit(out, r);
 	return 0;
 }
@@ -660,10 +512,11 @@ check_options(size_t nfiles)
 		delim = strcmp(o.delimiter, "tab") == 0 ? '\t' : o.delimiter[0];
 		if ((o.delimiter[0] && o.delimiter[1] && delim != '\t') || !delim || delim == '"' ||
 		    delim == '\n' || delim == '\r' || (delim & 0x80))
-			usage_error("--delimiter: '%s' is not one character that can divide cells", o.delimiter);
+			usage_error("--delimiter: '%s' is not one character that can divide cells",
+			    o.delimiter);
 	}
-	fields = names_of(o.fields, "--fields");
-	texts = names_of(o.text, "--text");
+	co = (struct columns_opts){ names_of(o.fields, "--fields"), names_of(o.text, "--text"),
+		o.numbers, o.no_header };
 	if (o.source && strcspn(o.source, "=") == 0)
 		usage_error("--source: no field in '%s'", o.source);
 }
@@ -690,7 +543,7 @@ main(int argc, char **argv)
 		code = join_records(files, n);
 	else
 		code = csv_to_records(n ? files : standard, n ? n : 1);
-	names_release(&fields);
-	names_release(&texts);
+	names_release(&co.fields);
+	names_release(&co.text);
 	return code;
 }

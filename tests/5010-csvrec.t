@@ -19,11 +19,11 @@ printf 'a,b,c\n1,2,3\n' | csvrec -f c,a >out
 is '--fields picks and orders' "$(cat out)" '{"c":"3","a":"1"}'
 printf 'tPB2,1,5\n' | csvrec --no-header -n -f phase,first,last >out
 is '--no-header takes the names from --fields' "$(cat out)" '{"phase":"tPB2","first":1,"last":5}'
-printf '%s\n' x 1.10 -0 1e5 1E+2 0.5 007 +1 .5 1. nan inf 0x1 1,5 ' 1' '' 9007199254740991 \
+printf '%s\n' x 1.10 -0 1e5 1E+2 0.5 007 +1 .5 1. nan inf 0x1 1,5 ' 1' '1 ' '' 9007199254740991 \
     9007199254740992 -9007199254740993 12345678901234567890 12345678901234567890.5 1e400 true |
     sed '2,$s/.*/"&"/' | csvrec -n | sed 's/{"x":\(.*\)}/\1/' | tr '\n' ' ' >out
 is '--numbers takes what JSON calls a number, digits as they stand' "$(cat out)" \
-    '1.10 -0 1e5 1E+2 0.5 "007" "+1" ".5" "1." "nan" "inf" "0x1" "1,5" " 1" "" 9007199254740991 "9007199254740992" "-9007199254740993" "12345678901234567890" 12345678901234567890.5 "1e400" "true" '
+    '1.10 -0 1e5 1E+2 0.5 "007" "+1" ".5" "1." "nan" "inf" "0x1" "1,5" " 1" "1 " "" 9007199254740991 "9007199254740992" "-9007199254740993" "12345678901234567890" 12345678901234567890.5 "1e400" "true" '
 printf 'a,b\n1,2\n' | csvrec -n --text a >out
 is '--text' "$(cat out)" '{"a":"1","b":2}'
 printf 'a;b\n1,5;2\n' | csvrec -t ';' >out

@@ -258,7 +258,8 @@ make_dirs(const char *path)
 		if (*p == '/' || (c && c != '/'))
 			continue;
 		p[1] = '\0';
-		if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &st) || !S_ISDIR(st.st_mode))) {
+		if (mkdir(copy, 0777) &&
+		    (errno != EEXIST || stat(copy, &st) || !S_ISDIR(st.st_mode))) {
 			if (errno == EEXIST)
 				errno = ENOTDIR;
 			ret = err("%s: cannot create folder:", copy);

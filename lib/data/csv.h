@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Called for each row; cells are NUL-terminated and borrowed; row counts from 0, the header being one.
- * 0 goes on; -1 with a message stops. */
+/* Called for each row; cells are NUL-terminated and borrowed; row counts from 0, the header being
+ * one. 0 goes on; -1 with a message stops. */
 typedef int csv_row_fn(char **cell, const size_t *len, size_t n, uint64_t row, void *ctx);
 
 /* Reads a CSV file ("-": standard input). strict refuses malformed quoting. delim 0 is ','.
@@ -20,8 +20,8 @@ struct csv_opts {
 	bool strict;
 	void (*before_block)(void *);
 	void *before_block_ctx;
-	/* Called for a row with malformed quoting (strict); 0 goes on with the next line. NULL: such a
-	 * row ends the reading. A quote that is never closed ends it in any case. */
+	/* Called for a row with malformed quoting (strict); 0 goes on with the next line. NULL: such
+	 * a row ends the reading. A quote that is never closed ends it in any case. */
 	int (*bad_row)(uint64_t row, const char *why, void *ctx);
 };
 int csv_read_opts(const char *path, const struct csv_opts *, csv_row_fn *, void *ctx);

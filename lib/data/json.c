@@ -53,7 +53,8 @@ json_parse(struct json *j, const char *text, size_t len)
 		if (t->type == JSMN_STRING) {
 			v->type = JSON_STRING;
 		} else if (t->type == JSMN_PRIMITIVE) {
-			v->type = c == 'n' ? JSON_NULL : c == 't' || c == 'f' ? JSON_BOOL : JSON_NUMBER;
+			v->type = c == 'n' ? JSON_NULL :
+			    c == 't' || c == 'f' ? JSON_BOOL : JSON_NUMBER;
 		} else {
 			v->type = t->type == JSMN_OBJECT ? JSON_OBJECT : JSON_ARRAY;
 			v->size = t->size;

@@ -27,7 +27,8 @@ struct json_val {
 	int next;          /* index just after this value and all inside it */
 };
 
-/* Values in document order: an object is followed by key, value, key, value...; value 0 is the root. */
+/* Values in document order: an object is followed by key, value, key, value...; value 0 is the
+ * root. */
 struct json {
 	const char *text; /* borrowed */
 	struct json_val *v;

@@ -35,7 +35,7 @@ struct rec_field {
 	const char *key;      /* decoded, NUL-terminated */
 	const char *raw;      /* the value's bytes as they stand in the line (or as set) */
 	size_t rawlen;
-	const char *rawkey;   /* the key's bytes with its quotes as they came; NULL for a field we set */
+	const char *rawkey;   /* the key's bytes with its quotes as they came; NULL: we set it */
 	size_t rawkeylen;
 	enum json_type type;
 	bool changed;
@@ -142,7 +142,8 @@ struct rec_opts {
 #define REC_OPTS { .jobs = 1, .shard = shard_default(), .what = "records" }
 /* Rows for an option table; ro is a struct rec_opts with static storage. */
 #define REC_OPTIONS_COMMON(ro) \
-	{ 'k', "keep-bad", OPT_FLAG, &(ro).keep_bad, NULL, "pass bad records on with an error field", 0, 0 }, \
+	{ 'k', "keep-bad", OPT_FLAG, &(ro).keep_bad, NULL, "pass bad records on with an error field", \
+	    0, 0 }, \
 	{ 0, "strict", OPT_FLAG, &(ro).strict, NULL, "stop at the first bad record", 0, 0 }, \
 	{ 0, "shard", OPT_SHARD, &(ro).shard, "I/N", "take only part I of N of the input", 0, 0 }, \
 	{ 'q', "quiet", OPT_FLAG, &(ro).quiet, NULL, "no progress", 0, 0 }
@@ -157,8 +158,8 @@ typedef int rec_fn(struct rec *, struct rec_out *, void *ctx);
  * the order of the input, whatever `jobs`. Output is flushed before any read that may block, and a
  * bounded number of records is in flight. Bad lines and bad records: one line on stderr,
  * `tool: input:LINE: id: why`, and then they are dropped, or passed on with an `error` object
- * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records that carry an `error` object already pass
- * untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict). */
+ * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records
+ * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict). */
 int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *, void *ctx);
 
 /* For programs that read all records before they write: calls fn(r) for each good record; the rest

@@ -78,7 +78,8 @@ one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len,
 	e = rec_get(r, "error");
 	if (e && e->type == JSON_OBJECT) {
 		if (!out || ro->ends) {
-			err("carries an error already: %.*s", (int)(e->rawlen < 300 ? e->rawlen : 300), e->raw);
+			err("carries an error already: %.*s",
+			    (int)(e->rawlen < 300 ? e->rawlen : 300), e->raw);
 			return FATE_BAD;
 		}
 		rec_emit(out, r);

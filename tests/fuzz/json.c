@@ -56,7 +56,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(x->start <= x->end && x->end <= size && x->next > v && x->next <= j.n);
 		if (x->type == JSON_ARRAY || x->type == JSON_OBJECT) {
 			for (int i = 0; i < x->size * step; i++) {
-				CHECK(next < x->next && j.v[next].start >= x->start && j.v[next].end <= x->end);
+				CHECK(next < x->next && j.v[next].start >= x->start &&
+				    j.v[next].end <= x->end);
 				next = j.v[next].next;
 			}
 		}

@@ -78,9 +78,12 @@ fuzz_add(const char *path)
 static void
 fuzz_change(struct rng *r, uint8_t *p, size_t *len)
 {
-	static const uint64_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-		0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff };
+	static const uint64_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+		0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff };
 	size_t n = *len, at = n ? rng_below(r, n) : 0, size = n ? 1 + rng_below(r, n - at) : 0;
+
+	uint64_t x;
+	unsigned width, big;
 
 	if (rng_below(r, 4) && size > 16)
 		size = 1 + size % 16;
@@ -94,8 +97,11 @@ fuzz_change(struct rng *r, uint8_t *p, size_t *len)
 			p[at] = (uint8_t)rng_u32(r);
 		break;
 	case 2: /* a number of some width and order */
-		for (unsigned i = 0, w = 1u << rng_below(r, 4), big = rng_u32(r) & 1; i < w && at + i < n; i++)
-			p[at + i] = (uint8_t)(odd[i ? 0 : rng_below(r, 14)] >> (big ? 8 * (w - 1 - i) : 8 * i));
+		x = odd[rng_below(r, sizeof(odd) / sizeof(odd[0]))];
+		width = 1u << rng_below(r, 4);
+		big = rng_u32(r) & 1;
+		for (unsigned i = 0; i < width && at + i < n; i++)
+			p[at + i] = (uint8_t)(x >> 8 * (big ? width - 1 - i : i));
 		break;
 	case 3: /* a piece less */
 		memmove(p + at, p + at + size, n - at - size);
@@ -137,7 +143,7 @@ int
 main(int argc, char **argv)
 {
 	double seconds = 5, start;
-	int64_t runs = INT32_MAX, seed = 1, done = 0;
+	int64_t runs = INT32_MAX, seed = 1, done = 0, nseeds;
 	uint8_t *shared, *work = xmalloc(FUZZ_MAX);
 	char *trace;
 	int c, fd;
@@ -163,19 +169,20 @@ main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		die("%s:", trace);
 	start = now_s();
-	while (done < runs + (int64_t)fuzz_nseeds && (done < (int64_t)fuzz_nseeds || now_s() - start < seconds)) {
+	nseeds = (int64_t)fuzz_nseeds;
+	while (done < runs + nseeds && (done < nseeds || now_s() - start < seconds)) {
 		struct rng r;
 		uint8_t *tight;
 		size_t len = 0;
 
 		rng_init(&r, (uint64_t)seed, (uint64_t)done);
 		if (fuzz_nseeds) {
-			const struct fuzz_seed *s = &fuzz_seeds[done < (int64_t)fuzz_nseeds ? (size_t)done :
+			const struct fuzz_seed *s = &fuzz_seeds[done < nseeds ? (size_t)done :
 			    rng_below(&r, fuzz_nseeds)];
 
 			memcpy(work, s->data, len = s->len);
 		}
-		if (done++ >= (int64_t)fuzz_nseeds)
+		if (done++ >= nseeds)
 			for (uint64_t k = 1 + rng_below(&r, 1u << rng_below(&r, 6)); k > 0; k--)
 				fuzz_change(&r, work, &len);
 		/* in memory of its own size, so that ASan sees a read too far */
