@@ -84,9 +84,8 @@ map_of(const struct augment_draw *d, int h, int w, int oh, int ow)
 	return m;
 }
 
-/* Mirrored at the edges, which are repeated: -1 is 0, n is n-1. */
-static int
-mirror(int i, int n)
+int
+augment_mirror(int i, int n)
 {
 	i %= 2 * n;
 	if (i < 0)
@@ -109,18 +108,18 @@ augment_warp(float *dst, const float *src, int c, int h, int w, const struct aug
 			size_t x0, x1, y0, y1;
 
 			if (m.exact) {
-				x0 = (size_t)mirror((int)lround(sx), w);
-				y0 = (size_t)mirror((int)lround(sy), h);
+				x0 = (size_t)augment_mirror((int)lround(sx), w);
+				y0 = (size_t)augment_mirror((int)lround(sy), h);
 				for (int k = 0; k < c; k++)
 					o[(size_t)k * out] = src[(size_t)k * plane + y0 * (size_t)w + x0];
 				continue;
 			}
 			fx = sx - floor(sx);
 			fy = sy - floor(sy);
-			x0 = (size_t)mirror((int)floor(sx), w);
-			x1 = (size_t)mirror((int)floor(sx) + 1, w);
-			y0 = (size_t)mirror((int)floor(sy), h) * (size_t)w;
-			y1 = (size_t)mirror((int)floor(sy) + 1, h) * (size_t)w;
+			x0 = (size_t)augment_mirror((int)floor(sx), w);
+			x1 = (size_t)augment_mirror((int)floor(sx) + 1, w);
+			y0 = (size_t)augment_mirror((int)floor(sy), h) * (size_t)w;
+			y1 = (size_t)augment_mirror((int)floor(sy) + 1, h) * (size_t)w;
 			for (int k = 0; k < c; k++) {
 				const float *s = src + (size_t)k * plane;
 				double a = s[y0 + x0] + fx * (s[y0 + x1] - s[y0 + x0]);
@@ -139,8 +138,8 @@ augment_warp_labels(uint8_t *dst, const uint8_t *src, int h, int w, const struct
 
 	for (int y = 0; y < oh; y++)
 		for (int x = 0; x < ow; x++) {
-			int sx = mirror((int)lround(m.ax * x + m.bx * y + m.cx), w);
-			int sy = mirror((int)lround(m.ay * x + m.by * y + m.cy), h);
+			int sx = augment_mirror((int)lround(m.ax * x + m.bx * y + m.cx), w);
+			int sy = augment_mirror((int)lround(m.ay * x + m.by * y + m.cy), h);
 
 			dst[(size_t)y * (size_t)ow + (size_t)x] = src[(size_t)sy * (size_t)w + (size_t)sx];
 		}

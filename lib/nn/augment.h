@@ -48,6 +48,8 @@ void augment_warp(float *dst, const float *src, int c, int h, int w, const struc
     int oh, int ow);
 void augment_warp_labels(uint8_t *dst, const uint8_t *src, int h, int w, const struct augment_draw *,
     int oh, int ow);
+/* i mirrored into 0..n-1 at the edges, which are repeated: -1 is 0, n is n-1. */
+int augment_mirror(int i, int n);
 /* Brightness, contrast (about the mean gray), saturation, hue, in this order, as torchvision's
  * ColorJitter blends them, clipped to 0..1. Saturation and hue are for three channels only. */
 void augment_colour(float *im, int c, int h, int w, const struct augment_draw *);
