@@ -17,6 +17,8 @@
  * holds only what is live. tensor_hold() takes a tensor out of all scopes (parameters, running
  * statistics): it lives until tensor_drop().
  *
+ * With no scope open a new tensor is nobody's until it is held.
+ *
  * The tape records an op if grads are on and one of its inputs requires them. Backward functions are
  * made of the same ops, so with `create_graph` their results can be differentiated again.
  *
@@ -50,6 +52,8 @@ struct tensor {
 	uint64_t version;              /* counts in-place changes (an optimiser step): packed copies of a
 	                                * weight are remade when it moves */
 	void *packed;                  /* cache of packed copies, owned by the ops that made them */
+	void (*packed_free)(void *);   /* called with it when the tensor goes */
+	int64_t slot;                  /* its place in the scopes' list; negative: in none */
 };
 
 size_t dtype_size(enum dtype);
@@ -103,17 +107,22 @@ void backward_scaled(struct tensor *loss, double seed);
  * results are themselves on the tape. The graph is kept when create_graph, freed otherwise. */
 void grad_of(struct tensor *y, struct tensor *gy, struct tensor *const *x, int n, bool create_graph,
     struct tensor **gx);
-/* Runs fn(ctx, in, n) without saving its activations; backward runs it again. fn must be a function
- * of `in` and of held parameters only (dropout by seed is fine). */
+/* Runs fn(ctx, in, n) without saving its activations; backward() runs it again (grad_of does not pass
+ * through it). fn must be a function of `in` and of held parameters only (dropout by seed is fine), and
+ * ctx must live until then; n <= NODE_MAXIN. */
 struct tensor *checkpoint(struct tensor *(*fn)(void *ctx, struct tensor **in, int n), void *ctx,
     struct tensor **in, int n);
+/* In the second run of a checkpoint's fn: running statistics have been moved already. */
+bool checkpoint_again(void);
 
 /* ---- for writers of ops ---------------------------------------------------------------------- */
 
 enum { NODE_MAXIN = 10, NODE_MAXSAVE = 12 };
 
 /* An entry of the tape. back() reads gy and what was saved, and sets gx[i] for every input with
- * need[i] (leaving NULL means zero), by ops: under create_graph those are recorded in turn. */
+ * need[i] (leaving NULL means zero), by ops: under create_graph those are recorded in turn. in[i] has
+ * shape, type and place on the tape, but no values unless it is a leaf: those that back() wants are
+ * to be saved. */
 struct node {
 	const char *op;
 	void (*back)(struct node *, struct tensor *gy, struct tensor **gx);
@@ -122,10 +131,13 @@ struct node {
 	int nin;
 	struct tensor *save[NODE_MAXSAVE]; /* inputs and outputs that back() wants; references */
 	int nsave;
+	uint32_t save_out;                 /* bit i: save[i] is this op's own output */
 	int64_t i[24];                     /* the op's own numbers: strides, axes, seeds */
 	double f[8];
 	uint64_t order;                    /* position on the tape */
 	int refs;
+	uint64_t mark;                     /* the walk that saw it last */
+	struct node *next;                 /* among those about to be freed */
 };
 
 /* Ends an op: names it, checks for NaN under PHANTOM_CHECK, and, when grads are on and an input
@@ -133,9 +145,16 @@ struct node {
  * Returns NULL when nothing is to be recorded. inputs may hold NULLs (absent bias). */
 struct node *op_done(const char *op, struct tensor *out, struct tensor *const *in, int nin,
     void (*back)(struct node *, struct tensor *gy, struct tensor **gx));
-void node_save(struct node *, struct tensor *); /* takes a reference */
+void node_save(struct node *, struct tensor *); /* takes a reference; NULL keeps the place empty */
 _Noreturn void op_die(const char *op, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A gpu_arg that covers a tensor. */
 struct gpu_arg tensor_arg(const struct tensor *);
+struct tensor *tensor_ref(struct tensor *);
+void tensor_unref(struct tensor *); /* NULL is fine */
+/* Another handle of the same memory, on the tape as t is; of the innermost scope. */
+struct tensor *tensor_alias(struct tensor *t);
+/* y += x, or y = x when `set`, elementwise in place: y F32, x any float type, as many elements. Bumps
+ * y's version. */
+void tensor_accumulate(struct tensor *y, const struct tensor *x, bool set);
 
 #endif
