@@ -33,6 +33,7 @@ size_class(size_t bytes, size_t *rounded)
 	/* shaders may read whole 16-byte groups past the end */
 	if (!add_size(bytes, 15, &bytes) || bytes > (size_t)1 << 60)
 		die("buffer of %zu bytes", bytes);
+	bytes &= ~(size_t)15;
 	if (bytes < MIN_BYTES)
 		bytes = MIN_BYTES;
 	while (((size_t)2 << e) <= bytes)
