@@ -124,5 +124,14 @@ for name; do
 		ok "$name: three examples or more" test "$(examples "$file" | wc -l)" -ge 3
 	fi
 	[ -z "$(examples "$file")" ] || run_examples "$file" "$name"
+	[ "$name" = phantom ] || continue
+	# the overview names every program and every variable that the sources read
+	for p in "$top"/bin/*.c; do
+		p=${p##*/}
+		ok "phantom(7) names ${p%.c}" grep -q "^\.It Xr ${p%.c} 1" "$file"
+	done
+	for v in $(cd "$top" && grep -ho 'getenv("PHANTOM_[A-Z]*"' lib/*/*.c bin/*.c | sed 's/.*("//; s/"//' | sort -u); do
+		ok "phantom(7) names $v" grep -q "^\.It Ev $v" "$file"
+	done
 done
 done_testing
