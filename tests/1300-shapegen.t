@@ -2,7 +2,9 @@
 # shapegen: images of shapes, their masks and their records.
 . "${0%/*}/lib.sh"
 
-small='--height 40 --width 60 --min 6 --max 15'
+small() {
+	shapegen --height 40 --width 60 --min 6 --max 15 "$@"
+}
 
 # pictures DIR: how many whole files, and no others
 pictures() {
@@ -13,14 +15,14 @@ rc 0 'images of the default size' shapegen -n 3 -s 7 -o a
 same 'their records' stdout "$golden/1300-records.jsonl"
 is 'an image and a mask each, and nothing else' "$(pictures a)" ' 3 _image.png 3 _mask.png '
 
-shapegen $small -n 25 -o one -j1 >one.jsonl
-shapegen $small -n 25 -o one -j8 >eight.jsonl
+small -n 25 -o one -j1 >one.jsonl
+small -n 25 -o one -j8 >eight.jsonl
 same '-j8 writes the records of -j1' eight.jsonl one.jsonl
-shapegen $small -n 25 -o eight -j8 >/dev/null
+small -n 25 -o eight -j8 >/dev/null
 ok '-j8 draws the images of -j1' diff -r one eight
 
 for i in 1 2 3; do
-	shapegen $small -n 25 -o three --shard $i/3 >part$i.jsonl
+	small -n 25 -o three --shard $i/3 >part$i.jsonl
 done
 is 'three shards draw each its part' "$(wc -l <part1.jsonl)" 9
 cat part?.jsonl | sed 's/three/one/g' | sort >parts
@@ -28,14 +30,14 @@ sort one.jsonl >whole
 same 'shards hold the records of the whole' parts whole
 ok 'shards draw the images of the whole' diff -r one three
 SLURM_ARRAY_TASK_ID=2 SLURM_ARRAY_TASK_COUNT=3 SLURM_ARRAY_TASK_MIN=1 \
-	shapegen $small -n 25 -o three >slurm.jsonl
+	small -n 25 -o three >slurm.jsonl
 same 'an array job takes its part' slurm.jsonl part2.jsonl
 
-shapegen $small -n 10 -o ten >/dev/null
+small -n 10 -o ten >/dev/null
 ok 'image 10 does not depend on how many there are' cmp ten/10_image.png one/10_image.png
-shapegen $small -n 10 -o other -s 1 >/dev/null
+small -n 10 -o other -s 1 >/dev/null
 rc 1 'another seed draws another image' cmp -s ten/1_image.png other/1_image.png
-shapegen $small -n 10 -o strict --strict-masks >/dev/null
+small -n 10 -o strict --strict-masks >/dev/null
 ok 'strict masks leave the image alone' cmp ten/1_image.png strict/1_image.png
 rc 1 'but not every mask' diff -rq ten strict
 
@@ -53,11 +55,11 @@ is 'the classes' "$(cat classes.csv)" '"name","r","g","b"
 
 echo mine >ten/3_image.png
 rm ten/4_mask.png
-shapegen $small -n 10 -o ten --skip-done >skip.jsonl
+small -n 10 -o ten --skip-done >skip.jsonl
 is 'a file that is there stays' "$(cat ten/3_image.png)" mine
 ok 'one that is not is drawn' cmp ten/4_mask.png one/4_mask.png
 is 'all records are written' "$(wc -l <skip.jsonl)" 10
-shapegen $small -n 10 -o ten >/dev/null
+small -n 10 -o ten >/dev/null
 ok 'without it files are replaced' cmp ten/3_image.png one/3_image.png
 
 rc 2 'min above max' shapegen --min 9 --max 8
@@ -78,32 +80,32 @@ rc 2 'a folder that cannot be' shapegen -n 1 -o file/x
 like 'is named' "$(cat stderr)" '*file*'
 rc 2 'a file that cannot be written' shapegen -n 1 --class-dict none/x/y.csv
 mkdir -p taken/2_image.png
-shapegen $small -n 4 -o taken >taken.jsonl 2>taken.err
+small -n 4 -o taken >taken.jsonl 2>taken.err
 is 'an image that cannot be written ends it' $? 2
 is 'records of those before it are out' "$(wc -l <taken.jsonl)" 1
 rm -r taken/2_image.png
-is 'and nothing half is left' "$(ls -A taken | grep -v _)" ''
+is 'and nothing half is left' "$(find taken -name '.*')" ''
 
 # a limit on the size of files stands for a full disk; the pipe is not limited
 (
 	trap '' XFSZ
 	ulimit -f 0
-	shapegen $small -n 4 -o full 2>&1
+	small -n 4 -o full 2>&1
 	echo "status $?"
 ) | cat >full.out
 like 'a full disk ends it' "$(cat full.out)" '*full/1_mask.png*status 2'
 is 'with nothing left' "$(ls -A full)" ''
 
 if [ -w /dev/full ]; then
-	shapegen $small -n 4 -o devfull >/dev/full 2>stderr
+	small -n 4 -o devfull >/dev/full 2>stderr
 	is 'records that cannot be written' $? 2
 fi
-shapegen $small -n 5000 -o closed 2>stderr | head -1 >first
+small -n 5000 -o closed 2>stderr | head -1 >first
 is 'a reader that leaves ends it' "$(wc -l <first)" 1
 ok 'before all is drawn' test "$(find closed -type f | wc -l)" -lt 10000
-is 'and leaves nothing half' "$(ls -A closed | grep -v '_.*png$')" ''
+is 'and leaves nothing half' "$(find closed -name '.*')" ''
 
-shapegen $small -n 100000 -o killed >killed.jsonl 2>stderr &
+shapegen --height 40 --width 60 --min 6 --max 15 -n 100000 -o killed -j4 >killed.jsonl 2>stderr &
 pid=$!
 until [ -e killed/20_image.png ]; do
 	kill -0 $pid || break
@@ -112,9 +114,9 @@ done
 kill -TERM $pid
 wait $pid
 is 'TERM ends it' $? 143
-is 'and leaves nothing half' "$(ls -A killed | grep -v '_.*png$')" ''
-n=$(ls killed | grep -c image)
-shapegen $small -n "$n" -o again >/dev/null
+is 'and leaves nothing half' "$(find killed -name '.*')" ''
+n=$(find killed -name '*.png' | sed 's/.*\///; s/_.*//' | sort -n | tail -1)
+small -n "$n" -o again >/dev/null
 ok 'whole images only' sh -c 'for f in killed/*; do cmp $f again/${f#*/} || exit; done'
 
 done_testing

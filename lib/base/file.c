@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -25,10 +26,19 @@ static struct {
 	char name[1024];
 } places[PLACES];
 static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER; /* for all but the handler */
+/* Threads that are creating a file, signals blocked, so that the handler, which is on another thread
+ * then, can wait for them. Once it runs no more are created. */
+static atomic_int creating;
+static atomic_bool ending;
 
 static void
 remove_temps(int sig)
 {
+	const struct timespec ms = { 0, 1000000 };
+
+	atomic_store(&ending, true);
+	for (int i = 0; i < 2000 && atomic_load(&creating); i++)
+		nanosleep(&ms, NULL);
 	for (int i = 0; i < PLACES; i++)
 		if (atomic_load(&places[i].live) && places[i].owner == getpid())
 			unlink(places[i].name);
@@ -79,6 +89,32 @@ forget_temp(const char *name)
 	pthread_mutex_unlock(&places_lock);
 }
 
+/* A new file of this name, noted for removal. -1 with errno. */
+static int
+create_noted(const char *name)
+{
+	sigset_t all, old;
+	int fd, e;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	atomic_fetch_add(&creating, 1);
+	if (atomic_load(&ending)) {
+		atomic_fetch_sub(&creating, 1);
+		for (;;)
+			pause();
+	}
+	note_temp(name);
+	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	e = errno;
+	if (fd < 0)
+		forget_temp(name);
+	atomic_fetch_sub(&creating, 1);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = e;
+	return fd;
+}
+
 /* A new file beside path under a name of its own; fills f->temp. -1 with errno. */
 static int
 temp_create(struct outfile *f, const char *path)
@@ -89,17 +125,29 @@ temp_create(struct outfile *f, const char *path)
 	for (int tries = 0; tries < 1000; tries++) {
 		char *name = xasprintf("%s/.phantom-%ld-%u.tmp", dir, (long)getpid(),
 		    atomic_fetch_add(&count, 1));
-		int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		int fd = create_noted(name);
 
-		if (fd >= 0 || errno != EEXIST) {
+		if (fd >= 0)
 			f->temp = name;
+		else
+			free(name);
+		if (fd >= 0 || errno != EEXIST) {
 			free(dir);
 			return fd;
 		}
-		free(name);
 	}
 	free(dir);
 	return -1;
+}
+
+static void
+forget(struct outfile *f)
+{
+	if (f->temp)
+		forget_temp(f->temp);
+	free(f->temp);
+	free(f->path);
+	*f = (struct outfile){ 0 };
 }
 
 int
@@ -121,26 +169,13 @@ outfile_open(struct outfile *f, const char *path)
 		err("%s: cannot create:", path);
 		if (fd >= 0)
 			close(fd);
-		if (fd >= 0 && f->temp)
+		if (f->temp)
 			unlink(f->temp);
-		free(f->temp);
-		*f = (struct outfile){ 0 };
+		forget(f);
 		return -1;
 	}
 	f->path = xstrdup(path);
-	if (f->temp)
-		note_temp(f->temp);
 	return 0;
-}
-
-static void
-forget(struct outfile *f)
-{
-	if (f->temp)
-		forget_temp(f->temp);
-	free(f->temp);
-	free(f->path);
-	*f = (struct outfile){ 0 };
 }
 
 int
