@@ -166,6 +166,7 @@ node_save(struct node *n, struct tensor *t)
 /* ---- walks ----------------------------------------------------------------------------------- */
 
 struct entry {
+	uint64_t order; /* the node's: it may be gone when the walk is past it */
 	struct node *node;
 	struct tensor *grad;
 	bool target;  /* one of the sought tensors is this node's output */
@@ -184,7 +185,7 @@ struct walk {
 static int
 latest_first(const void *a, const void *b)
 {
-	uint64_t x = ((const struct entry *)a)->node->order, y = ((const struct entry *)b)->node->order;
+	uint64_t x = ((const struct entry *)a)->order, y = ((const struct entry *)b)->order;
 
 	return (x < y) - (x > y);
 }
@@ -197,9 +198,9 @@ entry_of(const struct walk *w, const struct node *n)
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (w->e[mid].node == n)
+		if (w->e[mid].order == n->order)
 			return &w->e[mid];
-		if (w->e[mid].node->order > n->order)
+		if (w->e[mid].order > n->order)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -223,7 +224,7 @@ gather(struct walk *w, struct node *top)
 		if (!n->back)
 			die("backward: the graph of %s was used and freed before", n->op);
 		w->e = xgrow(w->e, &w->cap, w->n + 1, sizeof(*w->e));
-		w->e[w->n++] = (struct entry){ .node = n };
+		w->e[w->n++] = (struct entry){ .order = n->order, .node = n };
 		n->refs++;
 		for (int i = 0; i < n->nin; i++) {
 			struct node *m = n->need[i] ? n->in[i]->node : NULL;
