@@ -161,6 +161,8 @@ struct pool {
 	bool ended;         /* nothing more will be filled */
 	bool stop;          /* strict, and a record was bad */
 	bool idle;          /* the writer waits, all it had is written */
+	size_t idle_workers; /* nobody is woken who does not wait: a wake costs more than a record */
+	bool reader_waits;
 	int stopfd[2];      /* wakes a reader that waits for input */
 	int code;
 };
@@ -175,8 +177,10 @@ work(void *vp)
 		struct slot *s;
 		char *why = NULL;
 
+		p->idle_workers++;
 		while (p->take == p->head && !p->ended && !p->stop)
 			pthread_cond_wait(&p->filled, &p->lock);
+		p->idle_workers--;
 		if (p->stop || p->take == p->head)
 			break;
 		s = &p->slot[p->take++ % p->nslots];
@@ -187,7 +191,8 @@ work(void *vp)
 		pthread_mutex_lock(&p->lock);
 		s->why = why;
 		s->done = true;
-		pthread_cond_signal(&p->done);
+		if (s == &p->slot[p->tail % p->nslots])
+			pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -211,7 +216,8 @@ write_results(void *vp)
 				continue;
 			}
 			p->idle = true;
-			pthread_cond_signal(&p->emptied);
+			if (p->reader_waits)
+				pthread_cond_signal(&p->emptied);
 			pthread_cond_wait(&p->done, &p->lock);
 			p->idle = false;
 			continue;
@@ -230,7 +236,8 @@ write_results(void *vp)
 		s->why = NULL;
 		s->done = false;
 		p->tail++;
-		pthread_cond_signal(&p->emptied);
+		if (p->reader_waits)
+			pthread_cond_signal(&p->emptied);
 		if (p->code == EXIT_FATAL) {
 			p->stop = true;
 			pthread_cond_broadcast(&p->filled);
@@ -259,8 +266,10 @@ wait_input(void *vp)
 		return;
 	}
 	pthread_mutex_lock(&p->lock);
+	p->reader_waits = true;
 	while (!p->stop && !(p->tail == p->head && p->idle))
 		pthread_cond_wait(&p->emptied, &p->lock);
+	p->reader_waits = false;
 	p->in->failed = p->stop;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -277,8 +286,10 @@ read_lines(struct pool *p)
 		if (!shard_has(&p->ro->shard, p->in->count - 1))
 			continue;
 		pthread_mutex_lock(&p->lock);
+		p->reader_waits = true;
 		while (p->head - p->tail == p->nslots && !p->stop)
 			pthread_cond_wait(&p->emptied, &p->lock);
+		p->reader_waits = false;
 		if (p->stop) {
 			pthread_mutex_unlock(&p->lock);
 			break;
@@ -293,7 +304,8 @@ read_lines(struct pool *p)
 		sb_clear(&s->out.sb);
 		pthread_mutex_lock(&p->lock);
 		p->head++;
-		pthread_cond_signal(&p->filled);
+		if (p->idle_workers)
+			pthread_cond_signal(&p->filled);
 		pthread_mutex_unlock(&p->lock);
 	}
 }
