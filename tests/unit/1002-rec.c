@@ -102,7 +102,7 @@ set_fields_keep_their_place(void **state)
 	assert_written(&r, "{\"kind\":\"step\",\"loss\":0.3333333333333333}\n");
 	parse(&r, "{}");
 	for (int i = 0; i < 100; i++) {
-		char key[8];
+		char key[16];
 
 		snprintf(key, sizeof(key), "k%d", i);
 		rec_set_int(&r, key, i);
