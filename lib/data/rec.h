@@ -161,6 +161,9 @@ typedef int rec_fn(struct rec *, struct rec_out *, void *ctx);
  * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records
  * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict). */
 int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *, void *ctx);
+/* The same onto an out that the caller opens and closes, for programs that have more to write. */
+int rec_filter_to(const struct rec_opts *, const char *const *files, size_t nfiles, struct rec_out *,
+    rec_fn *, void *ctx);
 
 /* For programs that read all records before they write: calls fn(r) for each good record; the rest
  * as rec_filter (bad ones go straight to out when keep_bad). out may be NULL: then a record that

@@ -374,16 +374,26 @@ at_once(const struct rec_opts *ro, struct rec_in *in, struct rec_out *out, rec_f
 /* ---- both ------------------------------------------------------------------------------------ */
 
 int
-rec_filter(const struct rec_opts *ro, const char *const *files, size_t nfiles, rec_fn *fn, void *ctx)
+rec_filter_to(const struct rec_opts *ro, const char *const *files, size_t nfiles,
+    struct rec_out *out, rec_fn *fn, void *ctx)
 {
-	struct rec_out out;
 	struct rec_in in;
 	int code;
 
 	rec_in_open(&in, files, nfiles);
-	rec_out_open(&out, 1, "standard output");
-	code = (ro->jobs > 1 ? at_once : in_turn)(ro, &in, &out, fn, ctx);
+	code = (ro->jobs > 1 ? at_once : in_turn)(ro, &in, out, fn, ctx);
 	rec_in_close(&in);
+	return code;
+}
+
+int
+rec_filter(const struct rec_opts *ro, const char *const *files, size_t nfiles, rec_fn *fn, void *ctx)
+{
+	struct rec_out out;
+	int code;
+
+	rec_out_open(&out, 1, "standard output");
+	code = rec_filter_to(ro, files, nfiles, &out, fn, ctx);
 	rec_out_close(&out);
 	return code;
 }
