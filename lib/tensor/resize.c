@@ -1,0 +1,104 @@
+/* Resizing of images: linear maps, each with its transpose, so backward works to any order. */
+#include "tensor/pixels.h"
+#include "tensor/ops.h"
+
+#include <stddef.h>
+
+enum mode { NEAREST, BILINEAR, BILINEAR_CORNERS };
+
+/* Input per output along an axis of n in and m out; 0 where corners are aligned and there is one. */
+static float
+step_of(enum mode mode, int64_t n, int64_t m)
+{
+	if (mode == BILINEAR_CORNERS)
+		return m > 1 ? (float)(n - 1) / (float)(m - 1) : 0;
+	return (float)n / (float)m;
+}
+
+struct push {
+	struct pixel_push image;
+	uint32_t total;
+	int32_t h, w;
+	float step_y, step_x, half; /* of bilinear kernels */
+};
+
+/* From x to y; spread: y is the smaller kind of image that forward took, x its gradient's. */
+static void
+run(struct tensor *x, struct tensor *y, enum mode mode, bool spread)
+{
+	static const enum kernel k[2][2][3][3] = {
+		{ KERNELS_BY_ACCESS(RESIZE_NEAREST), KERNELS_BY_ACCESS(RESIZE_NEAREST_SPREAD) },
+		{ KERNELS_BY_ACCESS(RESIZE_BILINEAR), KERNELS_BY_ACCESS(RESIZE_BILINEAR_SPREAD) } };
+	const struct tensor *in = spread ? y : x, *out = spread ? x : y;
+	struct push push = { .h = (int32_t)x->dim[1], .w = (int32_t)x->dim[2],
+		.step_y = step_of(mode, in->dim[1], out->dim[1]),
+		.step_x = step_of(mode, in->dim[2], out->dim[2]),
+		.half = mode == BILINEAR_CORNERS ? 0 : 0.5f };
+	struct gpu_call c = pixel_call("resize", y, &push.image, &push.total);
+
+	c.kernel = k[mode != NEAREST][spread][x->dtype][access_of(x->dim[3])];
+	c.arg[0] = tensor_arg(x);
+	c.arg[1] = tensor_arg(y);
+	c.nargs = 2;
+	c.push = &push;
+	c.npush = mode == NEAREST ? offsetof(struct push, step_y) : sizeof(push);
+	c.flops = (double)out->n * (mode == NEAREST ? 1 : 7);
+	c.bytes = (double)(x->n + y->n) * (double)dtype_size(x->dtype);
+	gpu_run(&c);
+}
+
+static struct tensor *resize(struct tensor *x, int64_t h, int64_t w, enum mode);
+
+static void
+spread_back(struct node *nd, struct tensor *gy, struct tensor **gx)
+{
+	gx[0] = resize(gy, nd->i[1], nd->i[2], (enum mode)nd->i[0]);
+}
+
+static void
+resize_back(struct node *nd, struct tensor *gy, struct tensor **gx)
+{
+	enum mode mode = (enum mode)nd->i[0];
+	struct node *spread;
+
+	gx[0] = tensor_empty(gy->dtype, gy->dim[0], nd->i[1], nd->i[2], gy->dim[3]);
+	run(gy, gx[0], mode, true);
+	spread = op_done("resize", gx[0], &gy, 1, spread_back);
+	if (spread) {
+		spread->i[0] = mode;
+		spread->i[1] = gy->dim[1];
+		spread->i[2] = gy->dim[2];
+	}
+}
+
+static struct tensor *
+resize(struct tensor *x, int64_t h, int64_t w, enum mode mode)
+{
+	struct tensor *y;
+	struct node *nd;
+
+	want_image("resize", x);
+	if (h < 1 || w < 1 || h * x->dim[1] >= (int64_t)1 << 31 || w * x->dim[2] >= (int64_t)1 << 31)
+		op_die("resize", "%s to %lld by %lld", tensor_shape(x), (long long)h, (long long)w);
+	y = tensor_empty(x->dtype, x->dim[0], h, w, x->dim[3]);
+	run(x, y, mode, false);
+	nd = op_done("resize", y, &x, 1, resize_back);
+	if (nd) {
+		nd->i[0] = mode;
+		nd->i[1] = x->dim[1];
+		nd->i[2] = x->dim[2];
+	}
+	return y;
+}
+
+struct tensor *
+op_resize_nearest(struct tensor *x, int h, int w)
+{
+	return resize(x, h, w, NEAREST);
+}
+
+struct tensor *
+op_resize_bilinear(struct tensor *x, int h, int w, bool align_corners)
+{
+	return resize(x, h, w, align_corners ? BILINEAR_CORNERS : BILINEAR);
+}
