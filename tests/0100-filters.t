@@ -181,6 +181,9 @@ awk 'BEGIN {
 seq 12 | xargs -P 6 -I@ csvrec --join id --with none.csv --shard @/12 wide.jsonl | cat | sort >got
 sort wide.jsonl >want
 same 'xargs -P writers never splice lines, of 200 kB neither' got want
+seq 12 | xargs -P 6 -I@ csvrec --join id --with none.csv --shard @/12 wide.jsonl >unsorted
+sort unsorted >got
+same 'nor do they when they write to one file' got want
 
 # ---- long lines ----
 long() { # N: a record of N bytes, and a newline
