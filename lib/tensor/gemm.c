@@ -1,0 +1,207 @@
+/* Chooses tiles and splits for products, and records them. */
+#include "tensor/gemm.h"
+
+#include "tensor/op.h"
+
+#include <unistd.h>
+
+enum { LOCAL = 64, GPU_TILE = 64 };
+
+bool
+gemm_on_cpu(void)
+{
+	const struct gpu_info *g = gpu_info();
+
+	return g->cpu && g->texel && g->shuffle && g->subgroup >= 4 && g->subgroup <= 64;
+}
+
+int64_t
+gemm_busy(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return gpu_info()->cpu ? 4 * (cores > 0 ? cores : 1) : 256;
+}
+
+/* Rows of a tile. On a software device more rows mean fewer loads of w for each, but slower code for
+ * the last, partly filled tile. */
+static int64_t
+tile_rows(int64_t rows, uint32_t nc)
+{
+	if (!gemm_on_cpu())
+		return GPU_TILE;
+	if (rows <= 4)
+		return 4;
+	if (rows <= 16)
+		return 16;
+	return nc == 1 ? 64 : 32;
+}
+
+static int64_t
+ceil_div(int64_t a, int64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* Adds up the parts x [parts, quads of y] in order, then bias and activation. */
+static void
+sum_parts(const struct tensor *x, int64_t parts, const struct tensor *bias, int64_t cols, double slope,
+    struct tensor *y)
+{
+	static const enum kernel k[3][2] = KERNELS_BY_DTYPE(PARTIAL_SUM);
+	const int64_t quads = y->n / 4;
+	const struct {
+		uint32_t count, parts, cols, bias;
+		float slope;
+	} p = { (uint32_t)quads, (uint32_t)parts, (uint32_t)(cols / 4), bias != NULL, (float)slope };
+
+	gpu_run(&(struct gpu_call){ .kernel = kernel_for("sum of parts", k, y->dtype),
+	    .arg = { tensor_arg(x), tensor_arg(bias ? bias : x), tensor_arg(y) }, .nargs = 3,
+	    .spec = { LOCAL }, .nspec = 1, .push = &p, .npush = sizeof(p),
+	    .groups = { gpu_groups((uint64_t)quads, LOCAL) }, .flops = (double)x->n,
+	    .bytes = (double)x->n * 4 + (double)y->n * (double)dtype_size(y->dtype) });
+}
+
+struct gemm_push {
+	uint32_t m, row0, nq, q0, qend, k, ksplit, splits, ow, oh;
+	int32_t stride, dil, top, left;
+	uint32_t ih, iw, c, cs, c0, kw, on, oy, ox, o0, abatch, bbatch, ybatch, psplit, bias;
+	float slope;
+};
+
+static void
+run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, enum kernel kernel,
+    const struct tensor *y, int64_t rows, int64_t batch)
+{
+	const struct packed *w = g->w;
+	const int64_t tm = tile_rows(rows, q->nc), most = (int64_t)gpu_info()->max_groups;
+	const int64_t down = ceil_div(rows, tm), across = ceil_div(q->cols, (int64_t)q->lanes * q->nc);
+	const double k = (double)(w->p.th * w->p.tw * w->p.ch), part = (double)q->cols / (double)w->p.cols;
+
+	p->q0 = (uint32_t)(q->col / 4);
+	p->bbatch = (uint32_t)q->batch;
+	for (int64_t at = 0; at < down; at += most) {
+		int64_t n = down - at < most ? down - at : most;
+		double share = (double)n / (double)down;
+
+		p->row0 = (uint32_t)(at * tm);
+		gpu_run(&(struct gpu_call){ .kernel = kernel,
+		    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
+		        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
+		    .spec = { q->lanes, (uint32_t)tm, q->nc }, .nspec = gemm_on_cpu() ? 3 : 0, .push = p,
+		    .npush = sizeof(*p),
+		    .groups = { (uint32_t)n, (uint32_t)across, (uint32_t)batch * p->splits },
+		    .flops = 2 * share * (double)(rows * q->cols * batch) * k,
+		    .bytes = share * ((double)g->a->n * (double)dtype_size(w->dtype) * part +
+		        (double)q->bytes + (double)(rows * q->cols * batch) * (double)dtype_size(y->dtype)) });
+	}
+}
+
+/* Splits of k for products too small to keep the device busy, and for loops that would be too long. */
+static int64_t
+choose_splits(int64_t workgroups, int64_t iterations, bool allowed)
+{
+	int64_t least = ceil_div(iterations, MAX_LOOP), s = 1;
+
+	if (allowed && workgroups < gemm_busy() / 2 && iterations >= 64) {
+		s = gemm_busy() / 2 / workgroups;
+		if (s > iterations / 32)
+			s = iterations / 32;
+	}
+	return s > least ? s : least;
+}
+
+void
+gemm_run(const struct gemm *g)
+{
+	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
+		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART }, { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
+	static const enum kernel gpu[3][2] = { { K_GEMM_GPU_F32, K_GEMM_GPU_F32 },
+		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART }, { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
+	const struct grid *d = &g->grid;
+	const struct packed *w = g->w;
+	const enum dtype dt = g->a->dtype;
+	const int64_t u = gemm_unit(dt), rows = d->n * d->oh * d->ow, batch = w->p.batch ? w->p.batch : 1;
+	const bool plain = !g->on && !g->oy && !g->ox;
+	const int64_t k = w->p.th * w->p.tw * ceil_div(w->p.ch, u), step = dt == F32 ? 2 : 1;
+	int64_t groups = 0, splits, ksplit;
+	struct tensor *y = g->y;
+
+	for (int i = 0; i < w->npanel; i++)
+		groups += ceil_div(rows, tile_rows(rows, w->panel[i].nc)) *
+		    ceil_div(w->panel[i].cols, (int64_t)w->panel[i].lanes * w->panel[i].nc) * batch;
+	splits = choose_splits(groups, ceil_div(k, step), plain && batch == 1);
+	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2 ||
+	    (double)g->a->n * (double)dtype_size(dt) > 2147483647.0)
+		op_die(g->op, "%s is too large", tensor_shape(g->a));
+	ksplit = splits > 1 ? round_up(ceil_div(k, splits), step) : k;
+	if (splits > 1)
+		splits = ceil_div(k, ksplit);
+	struct gemm_push p = { .m = (uint32_t)rows, .nq = (uint32_t)(g->ycols / 4),
+		.qend = (uint32_t)(round_up(w->p.cols, 4) / 4), .k = (uint32_t)k, .ksplit = (uint32_t)ksplit,
+		.splits = (uint32_t)splits, .ow = (uint32_t)d->ow, .oh = (uint32_t)d->oh,
+		.stride = (int32_t)d->stride, .dil = (int32_t)d->dil, .top = (int32_t)d->top,
+		.left = (int32_t)d->left, .ih = (uint32_t)d->ih, .iw = (uint32_t)d->iw,
+		.c = (uint32_t)ceil_div(w->p.ch, u), .cs = (uint32_t)(g->cs / u),
+		.kw = (uint32_t)(d->kw ? d->kw : 1), .on = (uint32_t)(plain ? d->oh * d->ow : g->on),
+		.oy = (uint32_t)(plain ? d->ow : g->oy), .ox = (uint32_t)(plain ? 1 : g->ox),
+		.o0 = (uint32_t)g->o0, .abatch = (uint32_t)(g->abatch / u),
+		.ybatch = (uint32_t)(g->ybatch / 4), .psplit = (uint32_t)rows, .bias = g->bias && splits == 1,
+		.slope = splits == 1 ? (float)g->slope : 1 };
+
+	scope_open();
+	if (splits > 1)
+		y = tensor_empty(F32, splits, rows, g->ycols);
+	for (int i = 0; i < w->npanel; i++)
+		run_panel(g, &w->panel[i], &p, (gemm_on_cpu() ? cpu : gpu)[dt][splits > 1], y, rows, batch);
+	if (splits > 1)
+		sum_parts(y, splits, g->bias, g->ycols, g->slope, g->y);
+	scope_close();
+}
+
+struct tensor *
+wgrad_run(const struct wgrad *g)
+{
+	static const enum kernel cpu[3] = { K_WGRAD_CPU_F32, K_WGRAD_CPU_F16, K_WGRAD_CPU_BF16 };
+	static const enum kernel gpu[3] = { K_WGRAD_GPU_F32, K_WGRAD_GPU_F16, K_WGRAD_GPU_BF16 };
+	const struct grid *d = &g->grid;
+	const enum dtype dt = g->a->dtype;
+	const int64_t pixels = d->n * d->oh * d->ow, nq = d->kh * d->kw * g->c / 4;
+	const int64_t lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_TILE / 4;
+	const int64_t tm = !gemm_on_cpu() ? GPU_TILE : g->rows <= 4 ? 4 : g->rows <= 16 ? 16 : 32;
+	const int64_t tiles = ceil_div(nq, lanes) * ceil_div(g->rows, tm) * g->batch;
+	int64_t splits = choose_splits(tiles, ceil_div(pixels, lanes < 8 ? lanes : 8), true), psplit;
+	struct tensor *part, *y;
+
+	psplit = round_up(ceil_div(pixels, splits), 8);
+	splits = ceil_div(pixels, psplit);
+	if (splits * g->batch > (int64_t)gpu_info()->max_groups || pixels >= INT32_MAX / 2 ||
+	    (double)g->b->n * (double)dtype_size(dt) > 2147483647.0)
+		op_die(g->op, "%s is too large", tensor_shape(g->b));
+	const struct {
+		uint32_t pixels, psplit, splits, m, as, a0, nq, c, cs, c0, ow, oh;
+		int32_t stride, dil, top, left;
+		uint32_t ih, iw, kw, abatch, bbatch;
+	} p = { (uint32_t)pixels, (uint32_t)psplit, (uint32_t)splits, (uint32_t)g->rows,
+		(uint32_t)(g->as / 4), 0, (uint32_t)nq, (uint32_t)(g->c / 4), (uint32_t)(g->cs / 4), 0,
+		(uint32_t)d->ow, (uint32_t)d->oh, (int32_t)d->stride, (int32_t)d->dil, (int32_t)d->top,
+		(int32_t)d->left, (uint32_t)d->ih, (uint32_t)d->iw, (uint32_t)d->kw, (uint32_t)(g->abatch / 4),
+		(uint32_t)(g->bbatch / 4) };
+
+	scope_open();
+	part = tensor_empty(F32, splits, g->batch, g->rows, d->kh, d->kw * g->c);
+	gpu_run(&(struct gpu_call){ .kernel = (gemm_on_cpu() ? cpu : gpu)[dt],
+	    .arg = { tensor_arg(g->a), tensor_arg(g->b), tensor_arg(part) }, .nargs = 3,
+	    .spec = { (uint32_t)lanes, (uint32_t)tm }, .nspec = gemm_on_cpu() ? 2 : 0, .push = &p,
+	    .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
+	        (uint32_t)ceil_div(g->rows, tm), (uint32_t)(g->batch * splits) },
+	    .flops = 8 * (double)(g->batch * g->rows * nq) * (double)pixels,
+	    .bytes = (double)(g->a->n + g->b->n) * (double)dtype_size(dt) + (double)part->n * 4 });
+	if (splits == 1 && dt == F32) {
+		y = tensor_view(part, 5, (int64_t[]){ g->batch, g->rows, d->kh, d->kw, g->c });
+	} else {
+		y = tensor_empty(dt, g->batch, g->rows, d->kh, d->kw, g->c);
+		sum_parts(part, splits, NULL, 4, 1, y);
+	}
+	return scope_keep(y);
+}

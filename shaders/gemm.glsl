@@ -1,0 +1,92 @@
+/*
+ * What the two forms of the product kernel share: gemm_cpu.comp (registers and shuffles, for software
+ * devices) and gemm_gpu.comp (tiles in shared memory).
+ *
+ *	y[m, n] = act(sum_k a(m, k) w[k, n] + bias[n])
+ *
+ * Row m is a pixel of an image grid [.., oh, ow]; k runs over taps (ky, kx), then channels, in groups
+ * of four ("quads"); a(m, k) is the channel of the input pixel (oy stride + ky dil - top, ox stride +
+ * kx dil - left), zero outside. A plain product is the case of a 1x1 kernel on a grid of one row.
+ * With 16-bit storage k goes in groups of eight, which is what one 16-byte load brings.
+ * Workgroup (x, y, z): tile of rows, tile of columns, and batch * splits + split of k.
+ */
+layout(push_constant) uniform P {
+	uint m, row0;              // rows in all; the first of this call
+	uint nq, q0, qend;         // quads of a row of y; the first of this call, the end of a batch's
+	uint k, ksplit, splits;    // quads of k in all, of one split (even); how many splits
+	uint ow, oh;               // the grid that rows count through
+	int stride, dil, top, left;
+	uint ih, iw;               // input grid
+	uint c, cs, c0;            // channel quads of one tap; of a whole input pixel; the first used
+	uint kw;                   // taps in a row of the kernel
+	uint on, oy, ox, o0;       // row m of the grid is pixel n on + y oy + x ox + o0 of y
+	uint abatch, bbatch, ybatch, psplit; // quads from one batch to the next; pixels between splits
+	uint bias;                 // 1: there is one
+	float slope;               // of ACT 0: y below zero is multiplied by it (1: linear, 0: ReLU)
+};
+
+const uint NOWHERE = 0xFFFFFFFFu;
+
+// Where row r of the grid lies in the input (its first tap) and in the output.
+struct place {
+	int y, x, base; // base: quad of (y, x) in the input
+	uint dst;       // pixel of y, or NOWHERE
+};
+
+place
+place_of(uint r)
+{
+	const uint n = r / (ow * oh), t = r - n * ow * oh, py = t / ow, px = t - py * ow;
+	place p;
+
+	p.y = int(py) * stride - top;
+	p.x = int(px) * stride - left;
+	p.base = ((int(n * ih) + p.y) * int(iw) + p.x) * int(cs) + int(c0);
+	p.dst = r < m ? n * on + py * oy + px * ox + o0 : NOWHERE;
+	if (r >= m)
+		p.y = -0x40000000;
+	return p;
+}
+
+// Position in k: the tap (already times dil), the quad within it, and their offset in the input.
+struct step {
+	int ky, kx, off;
+	uint q, k;
+};
+
+step
+step_at(uint at)
+{
+	const uint tap = at / c, row = tap / kw;
+	step s;
+
+	s.q = at - tap * c;
+	s.ky = int(row) * dil;
+	s.kx = int(tap - row * kw) * dil;
+	s.off = (s.ky * int(iw) + s.kx) * int(cs);
+	s.k = at;
+	return s;
+}
+
+// The next quad. Without branches: every lane of a software device would pay for them.
+step
+step_next(step s)
+{
+	const bool tap = s.q + 1 == c, line = tap && s.kx + dil == int(kw) * dil;
+
+	s.k++;
+	s.q = tap ? 0 : s.q + 1;
+	s.kx = line ? 0 : tap ? s.kx + dil : s.kx;
+	s.ky = line ? s.ky + dil : s.ky;
+	s.off = (s.ky * int(iw) + s.kx) * int(cs);
+	return s;
+}
+
+// The texel or element of the input at step s of place p; -1 where there is none.
+int
+input_at(place p, step s, uint kend)
+{
+	const bool in_ = uint(p.y + s.ky) < ih && uint(p.x + s.kx) < iw && s.k < kend;
+
+	return in_ ? p.base + s.off + int(s.q) : -1;
+}
