@@ -199,6 +199,11 @@ score: bad.jsonl:4'
 score masks.jsonl >want
 same 'the others are scored' stdout want
 rc 1 'with -k' score -k --per-image -o /dev/null bad.jsonl
+cp stdout kept.jsonl
+rc 0 'what carries an error is passed on with -k' score -k -o /dev/null kept.jsonl
+grep '"error"' kept.jsonl >want
+same 'as it came' stdout want
+rc 1 'and is bad where it cannot be' score -o /dev/null kept.jsonl
 rc 2 '--strict' score --strict bad.jsonl
 is 'says nothing after' "$(wc -c <stdout)" 0
 i=0

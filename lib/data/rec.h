@@ -137,7 +137,8 @@ struct rec_opts {
 	bool keep_bad, strict, quiet;
 	struct shard shard;
 	const char *what;     /* for progress: "records" */
-	bool ends;            /* what comes out is no record stream: a record with an error is bad */
+	bool ends;            /* what comes out are no longer these records: one with an error is bad,
+	                       * unless keep_bad passes it on */
 };
 #define REC_OPTS { .jobs = 1, .shard = shard_default(), .what = "records" }
 /* Rows for an option table; ro is a struct rec_opts with static storage. */

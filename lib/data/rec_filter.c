@@ -77,7 +77,7 @@ one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len,
 		return FATE_BAD;
 	e = rec_get(r, "error");
 	if (e && e->type == JSON_OBJECT) {
-		if (!out || ro->ends) {
+		if (!out || (ro->ends && !ro->keep_bad)) {
 			err("carries an error already: %.*s",
 			    (int)(e->rawlen < 300 ? e->rawlen : 300), e->raw);
 			return FATE_BAD;
