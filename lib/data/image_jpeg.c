@@ -141,6 +141,7 @@ static int
 decode(struct job *j, enum decode_mode mode)
 {
 	struct image *im = j->im;
+	uint64_t blocks;
 	int c;
 
 	if (attempt(j, read_header))
@@ -153,6 +154,10 @@ decode(struct job *j, enum decode_mode mode)
 			.c = c, .bits = 8 };
 		return 0;
 	}
+	/* a Huffman code has a bit at least: a short file that claims more blocks of 8 x 8 is not whole */
+	blocks = ((uint64_t)j->in.image_width + 7) / 8 * (((uint64_t)j->in.image_height + 7) / 8);
+	if (!j->in.arith_code && blocks / 8 > j->n)
+		return err("%s: damaged JPEG: truncated", j->name);
 	image_alloc(im, (int)j->in.image_width, (int)j->in.image_height, c, 8);
 	if (j->in.out_color_space == JCS_CMYK)
 		j->row = xmalloc((size_t)im->w * 4);

@@ -243,6 +243,31 @@ a_size_is_checked_before_memory_is_taken(void **state)
 	free(p);
 }
 
+/* The same of a JPEG, baseline and progressive: each block of 8 x 8 takes a bit at least. */
+static void
+a_jpegs_size_is_checked_too(void **state)
+{
+	static const char *const names[] = { "rgb.jpg", "progressive.jpg" };
+	static const char sides[][3] = { "\x40\x00", "\xff\xff" };
+	static const char *const why[] = { "truncated", "" };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		char *p;
+		size_t n, at = 2;
+
+		load(names[i / 2], &p, &n);
+		/* from marker to marker as far as the frame's header */
+		while (p[at + 1] != '\xc0' && p[at + 1] != '\xc2')
+			at += 2 + (size_t)((unsigned char)p[at + 2] << 8 | (unsigned char)p[at + 3]);
+		memcpy(p + at + 5, sides[i % 2], 2);
+		memcpy(p + at + 7, sides[i % 2], 2);
+		must_fail(p, n, "big.jpg", at);
+		assert_non_null(strstr(errmsg(), why[i % 2]));
+		free(p);
+	}
+}
+
 /* Right chunk checksums around pixels whose own checksum is wrong. */
 static void
 the_checksum_of_the_pixels_counts(void **state)
@@ -541,6 +566,7 @@ main(void)
 		cmocka_unit_test(every_flipped_bit_of_a_png_is_an_error),
 		cmocka_unit_test(what_follows_the_end_is_ignored),
 		cmocka_unit_test(a_size_is_checked_before_memory_is_taken),
+		cmocka_unit_test(a_jpegs_size_is_checked_too),
 		cmocka_unit_test(the_checksum_of_the_pixels_counts),
 		cmocka_unit_test(what_is_no_image_is_told),
 		cmocka_unit_test(png_gives_back_what_it_took),
