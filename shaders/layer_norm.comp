@@ -36,9 +36,11 @@ main()
 		const uint base = row * cols;
 		V sum = V(0), sq = V(0);
 
+		/* deviations from the row's first value: a large mean does not drown them */
+		const float first = vec4(LDV(x, base)).x;
 		for (uint c = lane; c < cols; c += lanes)
-			sum += LDV(x, base + c);
-		const float mean = group_sum(vec2(total(sum))).x * inverse;
+			sum += LDV(x, base + c) - first;
+		const float mean = first + group_sum(vec2(total(sum))).x * inverse;
 		for (uint c = lane; c < cols; c += lanes) {
 			const V d = LDV(x, base + c) - mean;
 			sq += d * d;

@@ -99,8 +99,10 @@ decode_v(uint w)
 uint
 encode_v(vec4 x)
 {
-	const uvec4 c = mix(nearest(x, 1u, 7u) - 1u, uvec4(255), greaterThan(x, vec4(1 - 0.225 / 128)));
+	uvec4 c = mix(nearest(x, 1u, 7u) - 1u, uvec4(255), greaterThan(x, vec4(1 - 0.225 / 128)));
 
+	/* not even a small one becomes 0, where a step would be m / eps */
+	c = max(c, uvec4(greaterThan(x, vec4(0))));
 	return c.x | c.y << 8 | c.z << 16 | c.w << 24;
 }
 

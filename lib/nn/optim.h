@@ -25,7 +25,8 @@ enum optim_kind {
 	OPTIM_ADAM,  /* weight decay is added to the gradient */
 	OPTIM_ADAMW, /* weight decay shrinks the parameters first, biases and scales too */
 	OPTIM_ADAMW8 /* AdamW with moments in 8 bits by blocks of 256; those of tensors of fewer than
-	              * 4096 elements stay floats */
+	              * 4096 elements stay floats. A second moment that is not 0 is not rounded to 0
+	              * (as bitsandbytes does), where the next step could be m / eps */
 };
 
 struct optim_conf {
