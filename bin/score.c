@@ -1,10 +1,9 @@
 /* score: predictions against the truth: masks, labels, scores. */
 #include "base/err.h"
 #include "base/file.h"
-#include "metric/confusion.h"
-#include "metric/labelscore.h"
+#include "metric/labelreport.h"
 #include "metric/maskscore.h"
-#include "metric/roc.h"
+#include "metric/result.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -26,27 +25,41 @@ static struct opts {
 } o = { .preset = -1, .background = -1, .threshold = NAN };
 
 static const struct opt table[] = {
-	{ 0, "task", OPT_CHOICE, &o.task, "masks|labels", "what is compared (default: masks)", 0, 0 },
+	{ 0, "task", OPT_CHOICE, &o.task, "masks|labels",
+	    "what is compared (default: masks)", 0, 0 },
 	{ 0, "truth", OPT_STR, &o.truth, "FIELD", "the truth (mask_file_name; label)", 0, 0 },
-	{ 0, "pred", OPT_STR, &o.pred, "FIELD", "the prediction (pred_mask_file_name; pred_label)", 0, 0 },
-	{ 0, "scores", OPT_STR, &o.scores, "FIELD", "labels: a score, an array, or p_ for p_0, p_1 ...", 0, 0 },
+	{ 0, "pred", OPT_STR, &o.pred, "FIELD",
+	    "the prediction (pred_mask_file_name; pred_label)", 0, 0 },
+	{ 0, "scores", OPT_STR, &o.scores, "FIELD",
+	    "labels: a score, an array, or p_ for p_0, p_1 ...", 0, 0 },
 	{ 0, "score-field", OPT_STR, &o.scores, "FIELD", NULL, 0, 0 },
-	{ 0, "classes", OPT_STR, &o.classes, "CLASSES", "a class_dict.csv, a number, or names with commas", 0, 0 },
-	{ 0, "metrics", OPT_STR, &o.metrics, "LIST", "which (iou,f1,accuracy,recall,precision; all)", 0, 0 },
-	{ 0, "average", OPT_STR, &o.average, "LIST", "micro, macro, weighted, *-imagewise, none (each class)", 0, 0 },
+	{ 0, "classes", OPT_STR, &o.classes, "CLASSES",
+	    "a class_dict.csv, a number, or names with commas", 0, 0 },
+	{ 0, "metrics", OPT_STR, &o.metrics, "LIST",
+	    "which (iou,f1,accuracy,recall,precision; all)", 0, 0 },
+	{ 0, "average", OPT_STR, &o.average, "LIST",
+	    "micro, macro, weighted, *-imagewise, none (each class)", 0, 0 },
 	{ 0, "reduction", OPT_STR, &o.average, "LIST", NULL, 0, 0 },
-	{ 0, "class-weights", OPT_STR, &o.weights, "W,W,...", "masks: a weight for each class", 0, 0 },
-	{ 0, "zero-division", OPT_FLOAT, &o.zero_division, "X", "what 0/0 counts as (default: 0)", -1e9, 1e9 },
+	{ 0, "class-weights", OPT_STR, &o.weights, "W,W,...",
+	    "masks: a weight for each class", 0, 0 },
+	{ 0, "zero-division", OPT_FLOAT, &o.zero_division, "X",
+	    "what 0/0 counts as (default: 0)", -1e9, 1e9 },
 	{ 0, "zero_division", OPT_FLOAT, &o.zero_division, "X", NULL, -1e9, 1e9 },
-	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P", "foreground, or the second class, from P on", -1e9,
-	    1e9 },
-	{ 0, "ignore", OPT_STR, &o.ignore, "N|none", "masks: leave out pixels of this true class", 0, 0 },
-	{ 0, "background", OPT_CHOICE, &o.background, "count|skip", "masks: is class 0 a class?", 0, 0 },
-	{ 0, "preset", OPT_CHOICE, &o.preset, "isn", "IoU, F1 micro; accuracy macro; recall by image", 0, 0 },
-	{ 0, "per-image", OPT_FLAG, &o.per_image, NULL, "masks: write the records with their own scores", 0, 0 },
+	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P",
+	    "foreground, or the second class, from P on", -1e9, 1e9 },
+	{ 0, "ignore", OPT_STR, &o.ignore, "N|none",
+	    "masks: leave out pixels of this true class", 0, 0 },
+	{ 0, "background", OPT_CHOICE, &o.background, "count|skip",
+	    "masks: is class 0 a class?", 0, 0 },
+	{ 0, "preset", OPT_CHOICE, &o.preset, "isn",
+	    "IoU, F1 micro; accuracy macro; recall by image", 0, 0 },
+	{ 0, "per-image", OPT_FLAG, &o.per_image, NULL,
+	    "masks: write the records with their own scores", 0, 0 },
 	{ 0, "confusion", OPT_STR, &o.confusion, "FILE", "the confusion matrix as CSV", 0, 0 },
-	{ 0, "nsw", OPT_STR, &o.nsw, "DIR", "labels: conf_mat.csv, class_metrics.csv ... into DIR", 0, 0 },
-	{ 'o', "output", OPT_STR, &o.output, "FILE", "results to FILE, not to standard output", 0, 0 },
+	{ 0, "nsw", OPT_STR, &o.nsw, "DIR",
+	    "labels: conf_mat.csv, class_metrics.csv ... into DIR", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.output, "FILE",
+	    "results to FILE, not to standard output", 0, 0 },
 	REC_OPTIONS_JOBS(o.rec),
 	REC_OPTIONS_COMMON(o.rec),
 	{ 0 },
@@ -95,22 +108,6 @@ file_number(const struct rec *r)
 	return k;
 }
 
-/* {"kind": "result", "metric": M, "average": A, "label": L, "value": X, "n": N} */
-static void
-put_result(const char *metric, const char *average, const char *label, double value, size_t n)
-{
-	sb_printf(&results, "{\"kind\": \"result\", \"tool\": \"score\", \"metric\": \"%s\"", metric);
-	if (average)
-		sb_printf(&results, ", \"average\": \"%s\"", average);
-	if (label) {
-		sb_puts(&results, ", \"label\": ");
-		json_put_str(&results, label, strlen(label));
-	}
-	sb_puts(&results, ", \"value\": ");
-	json_put_num(&results, value);
-	sb_printf(&results, ", \"n\": %zu}\n", n);
-}
-
 /* Classes by --classes: a dictionary, a number, or names. */
 static void
 read_classes(void)
@@ -131,7 +128,8 @@ read_classes(void)
 		int k = names(o.classes, name);
 
 		if (k < 2)
-			usage_error("--classes: %s: neither a file nor a number nor names", o.classes);
+			usage_error(
+			    "--classes: %s: neither a file nor a number nor names", o.classes);
 		for (int i = 0; i < k; i++)
 			if (intern_add(&classes, name[i]) != i)
 				usage_error("--classes: %s is there twice", name[i]);
@@ -142,30 +140,7 @@ read_classes(void)
 	}
 }
 
-/* n x n counts, a header of names. shares: rows sum to 1. */
-static void
-write_matrix(const char *path, const char *const *name, int n, const int64_t *m, bool shares)
-{
-	struct confusion c = { n, (int64_t *)m };
-	struct sb sb = { 0 };
-
-	for (int k = 0; k < n; k++) {
-		sb_puts(&sb, k ? "," : "");
-		sb_puts(&sb, name[k]);
-	}
-	sb_putc(&sb, '\n');
-	for (int i = 0; i < n * n; i++) {
-		if (shares)
-			json_put_num(&sb, confusion_share(&c, i / n, i % n));
-		else
-			json_put_int(&sb, m[i]);
-		sb_putc(&sb, i % n == n - 1 ? '\n' : ',');
-	}
-	need(file_write(path, sb.s, sb.len));
-	sb_release(&sb);
-}
-
-/* ---- masks ------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 static struct {
 	struct mask_how how;
@@ -187,7 +162,8 @@ set_up_masks(void)
 	int64_t ignored;
 	int n;
 
-	mk.metrics = names(o.metrics ? o.metrics : "iou,f1,accuracy,recall,precision", mk.metric_name);
+	mk.metrics =
+	    names(o.metrics ? o.metrics : "iou,f1,accuracy,recall,precision", mk.metric_name);
 	if (o.metrics && !strcmp(o.metrics, "all"))
 		for (mk.metrics = 0; mk.metrics < SEG_METRICS; mk.metrics++)
 			mk.metric_name[mk.metrics] = seg_metric_name[mk.metrics];
@@ -200,9 +176,12 @@ set_up_masks(void)
 	}
 	mk.averages = names(o.average ? o.average
 	    : "micro,macro,micro-imagewise,macro-imagewise,none", mk.average);
-	mk.how = (struct mask_how){ .truth = o.truth, .pred = o.pred ? o.pred : "pred_mask_file_name",
-		.classes = o.classes ? (int)classes.n : 2, .binary = !o.classes,
-		.threshold = isnan(o.threshold) ? -1 : o.threshold, .dict = dict.n ? &dict : NULL };
+	mk.how = (struct mask_how){ .truth = o.truth,
+		.pred = o.pred ? o.pred : "pred_mask_file_name",
+		.classes = o.classes ? (int)classes.n : 2,
+		.binary = !o.classes,
+		.threshold = isnan(o.threshold) ? -1 : o.threshold,
+		.dict = dict.n ? &dict : NULL };
 	if (!o.classes) {
 		intern_add(&classes, "background");
 		intern_add(&classes, "foreground");
@@ -220,7 +199,8 @@ set_up_masks(void)
 	if (o.weights) {
 		n = names(o.weights, w);
 		if (n != (int)classes.n - mk.skip)
-			usage_error("--class-weights: %d weights for %d classes", n, (int)classes.n - mk.skip);
+			usage_error("--class-weights: %d weights for %d classes", n,
+			    (int)classes.n - mk.skip);
 		for (int k = 0; k < n; k++)
 			if (parse_float(w[k], 0, 1e9, &mk.weight[k]))
 				usage_error("--class-weights: %s", errmsg());
@@ -250,8 +230,9 @@ one_mask(struct rec *r, struct rec_out *out, void *ctx)
 		if (mk.skip)
 			seg_without_first(&some, &st);
 		for (int i = 0; i < mk.metrics; i++)
-			rec_set_num(r, mk.metric_name[i], seg_score(mk.metric[i], mk.skip ? &some : &st,
-			    SEG_MICRO_IMAGEWISE, NULL, o.zero_division));
+			rec_set_num(r, mk.metric_name[i],
+			    seg_score(mk.metric[i], mk.skip ? &some : &st, SEG_MICRO_IMAGEWISE,
+			        NULL, o.zero_division));
 		if (mk.skip)
 			seg_stats_release(&some);
 		rec_emit(out, r);
@@ -279,7 +260,8 @@ put_classes(const char *name, enum seg_metric m, const struct seg_stats *s)
 			tn += s->tn[at];
 		}
 		x = seg_score_of(m, tp, fp, fn, tn);
-		put_result(name, "none", classes.name[k + mk.skip], isnan(x) ? o.zero_division : x, s->n);
+		result_put(&results, 
+		    name, "none", classes.name[k + mk.skip], isnan(x) ? o.zero_division : x, s->n);
 	}
 }
 
@@ -298,9 +280,11 @@ finish_masks(void)
 	for (int i = 0; i < mk.metrics && s->n; i++) {
 		for (int a = 0; a < mk.averages; a++) {
 			if (strcmp(mk.average[a], "none"))
-				put_result(mk.metric_name[i], mk.average[a], NULL, seg_score(mk.metric[i], s,
-				    (enum seg_reduction)seg_reduction_find(mk.average[a]),
-				    mk.weighted ? mk.weight : NULL, o.zero_division), s->n);
+				result_put(&results, mk.metric_name[i], mk.average[a], NULL,
+				    seg_score(mk.metric[i], s,
+				        (enum seg_reduction)seg_reduction_find(mk.average[a]),
+				        mk.weighted ? mk.weight : NULL, o.zero_division),
+				    s->n);
 			else
 				put_classes(mk.metric_name[i], mk.metric[i], s);
 		}
@@ -308,7 +292,7 @@ finish_masks(void)
 	if (o.confusion) {
 		memcpy(name, classes.name, classes.n * sizeof(*name));
 		name[classes.n] = "none";
-		write_matrix(o.confusion, name, (int)classes.n + 1, mk.all.confusion, false);
+		need(result_matrix(o.confusion, name, (int)classes.n + 1, mk.all.confusion, false));
 	}
 	if (mk.skip)
 		seg_stats_release(&some);
@@ -324,16 +308,17 @@ put_isn(void)
 		enum seg_metric m;
 		enum seg_reduction r;
 	} isn[] = { { "iou_score", SEG_IOU, SEG_MICRO }, { "f1_score", SEG_F1, SEG_MICRO },
-		{ "accuracy", SEG_ACCURACY, SEG_MACRO }, { "recall", SEG_RECALL, SEG_MICRO_IMAGEWISE } };
+		{ "accuracy", SEG_ACCURACY, SEG_MACRO },
+		{ "recall", SEG_RECALL, SEG_MICRO_IMAGEWISE } };
 
 	mask_scores_sort(&mk.all);
 	for (size_t i = 0; i < sizeof(isn) / sizeof(isn[0]) && mk.all.st.n; i++)
-		put_result(isn[i].name, seg_reduction_name[isn[i].r], NULL, seg_score(isn[i].m, &mk.all.st,
-		    isn[i].r, NULL, o.zero_division), mk.all.st.n);
+		result_put(&results, isn[i].name, seg_reduction_name[isn[i].r], NULL,
+		    seg_score(isn[i].m, &mk.all.st, isn[i].r, NULL, o.zero_division), mk.all.st.n);
 	mk.metrics = 0; /* only these */
 }
 
-/* ---- labels ------------------------------------------------------------------------------------ */
+/* ---- labels ---------------------------------------------------------------------------------- */
 
 static struct label_scores lb;
 static struct label_how lb_how;
@@ -351,192 +336,31 @@ one_label(struct rec *r, struct rec_out *out, void *ctx)
 	return rc;
 }
 
-static bool
-wanted(const char *list, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = list; p; p = strchr(p, ',')) {
-		p += *p == ',';
-		if (!strncmp(p, name, n) && (p[n] == ',' || !p[n]))
-			return true;
-	}
-	return !list;
-}
-
-/* x[k] of every class, and their means over the classes that have items. */
-static void
-put_by_class(const char *metric, const double *x, const int64_t *support, double zero_division)
-{
-	double sum = 0, weighted = 0;
-	int64_t total = 0;
-	int n = 0, c = (int)lb.classes.n;
-
-	if (!wanted(o.metrics, metric))
-		return;
-	for (int k = 0; k < c; k++) {
-		double v = isnan(x[k]) ? zero_division : x[k];
-
-		if (wanted(o.average, "none"))
-			put_result(metric, "none", lb.classes.name[k], v, (size_t)support[k]);
-		if (isnan(v)) /* an area that is not defined */
-			continue;
-		sum += v;
-		weighted += v * (double)support[k];
-		total += support[k];
-		n++;
-	}
-	if (wanted(o.average, "macro"))
-		put_result(metric, "macro", NULL, n ? sum / n : NAN, lb.n);
-	if (wanted(o.average, "weighted"))
-		put_result(metric, "weighted", NULL, total ? weighted / (double)total : NAN, lb.n);
-}
-
-/* One class against the rest; with a single score the second of two. */
-static struct roc_areas
-areas_of(int k)
-{
-	double *score = xmalloc((lb.n + 1) * sizeof(*score));
-	uint8_t *truth = xmalloc(lb.n + 1);
-	struct roc_areas a;
-
-	for (size_t i = 0; i < lb.n; i++) {
-		const double *s = lb.v[i].score;
-
-		score[i] = lb.nscores > 1 ? s[k] : k ? s[0] : -s[0];
-		truth[i] = lb.v[i].truth == k;
-	}
-	a = roc_areas(score, truth, lb.n);
-	free(score);
-	free(truth);
-	return a;
-}
-
-static void
-put_csv_num(struct sb *sb, double x, char after)
-{
-	if (!isnan(x))
-		json_put_num(sb, x);
-	sb_putc(sb, after);
-}
-
-/* The tables of the phase classifier: scores by the matrix whose rows sum to 1. */
-static void
-write_nsw(const struct confusion *m, const struct roc_areas *a)
-{
-	const char *const file[] = { "conf_mat.csv", "norm_conf_mat.csv", "class_metrics.csv",
-		"other_metrics.csv" };
-	const char **name = xmalloc((size_t)m->c * sizeof(*name) + 1);
-	struct arena mem = { 0 };
-	struct sb sb = { 0 };
-
-	for (int k = 0; k < m->c; k++) { /* columns are numbered */
-		char *s = xasprintf("%d", k);
-
-		name[k] = arena_strndup(&mem, s, strlen(s));
-		free(s);
-	}
-	need(make_dirs(o.nsw));
-	for (int i = 0; i < 4; i++) {
-		char *path = path_join(o.nsw, file[i]);
-
-		sb_clear(&sb);
-		if (i < 2)
-			write_matrix(path, name, m->c, m->n, i == 1);
-		if (i == 2)
-			sb_puts(&sb, "Precision,Recall,F1_Score,PR_AUC,ROC_AUC\n");
-		for (int k = 0; i == 2 && k < m->c; k++) {
-			struct confusion_scores s = confusion_scores(m, k, 1);
-
-			put_csv_num(&sb, s.precision, ',');
-			put_csv_num(&sb, s.recall, ',');
-			put_csv_num(&sb, s.f1, ',');
-			put_csv_num(&sb, a ? a[k].pr_auc : NAN, ',');
-			put_csv_num(&sb, a ? a[k].roc_auc : NAN, '\n');
-		}
-		if (i == 3) {
-			sb_puts(&sb, "Balanced_Accuracy\n");
-			put_csv_num(&sb, confusion_balanced_accuracy(m), '\n');
-		}
-		if (i >= 2)
-			need(file_write(path, sb.s, sb.len));
-		free(path);
-	}
-	sb_release(&sb);
-	arena_release(&mem);
-	free(name);
-}
-
-static void
-put_labels(const struct confusion *m, const struct roc_areas *a, int64_t *support)
-{
-	static const char *const metric[] = { "precision", "recall", "f1", "roc_auc", "pr_auc",
-		"average_precision" };
-	double *x = xmalloc(((size_t)m->c + 1) * sizeof(*x));
-
-	for (int i = 0; i < (a ? 6 : 3); i++) {
-		for (int k = 0; k < m->c; k++) {
-			struct confusion_scores s = confusion_scores(m, k, 0);
-
-			x[k] = i == 0 ? s.precision : i == 1 ? s.recall : i == 2 ? s.f1
-			     : i == 3 ? a[k].roc_auc : i == 4 ? a[k].pr_auc : a[k].average_precision;
-			support[k] = s.support;
-		}
-		put_by_class(metric[i], x, support, i < 3 ? o.zero_division : NAN);
-	}
-	free(x);
-}
-
-static void
+static int
 finish_labels(void)
 {
-	struct roc_areas *a = NULL;
-	struct confusion m;
-	int64_t *support;
+	struct label_report how = { .metrics = o.metrics, .averages = o.average,
+		.zero_division = o.zero_division, .confusion = o.confusion, .nsw = o.nsw };
 
-	need(label_scores_finish(&lb, o.classes, isnan(o.threshold) ? 0.5 : o.threshold));
-	if (!lb.n)
-		return;
-	support = xcalloc(lb.classes.n + 1, sizeof(*support));
-	confusion_init(&m, (int)lb.classes.n);
-	for (size_t i = 0; i < lb.n; i++)
-		confusion_add(&m, lb.v[i].truth, lb.v[i].pred);
-	if (lb.nscores) {
-		a = xmalloc((lb.classes.n + 1) * sizeof(*a));
-		for (int k = 0; k < m.c; k++)
-			a[k] = areas_of(k);
-	}
-	if (wanted(o.metrics, "accuracy"))
-		put_result("accuracy", NULL, NULL, confusion_accuracy(&m), lb.n);
-	if (wanted(o.metrics, "balanced_accuracy"))
-		put_result("balanced_accuracy", NULL, NULL, confusion_balanced_accuracy(&m), lb.n);
-	if (wanted(o.metrics, "kappa"))
-		put_result("kappa", NULL, NULL, confusion_kappa(&m), lb.n);
-	put_labels(&m, a, support);
-	if (o.confusion)
-		write_matrix(o.confusion, lb.classes.name, m.c, m.n, false);
-	if (o.nsw)
-		write_nsw(&m, a);
-	confusion_release(&m);
-	free(a);
-	free(support);
+	if (label_scores_finish(&lb, o.classes, isnan(o.threshold) ? 0.5 : o.threshold))
+		return -1;
+	return lb.n ? label_report(&lb, &how, &results) : 0;
 }
 
 static void
 set_up_labels(void)
 {
-	static const char known[] = "accuracy,balanced_accuracy,kappa,precision,recall,f1,roc_auc,pr_auc,"
-	    "average_precision", averages[] = "none,macro,weighted";
 	const char *name[MAX_NAMES];
 
 	if (o.metrics && !strcmp(o.metrics, "all"))
 		o.metrics = NULL;
 	for (int n = o.metrics ? names(o.metrics, name) : 0; n > 0; n--)
-		if (!wanted(known, name[n - 1]))
-			usage_error("--metrics: no metric '%s'; there are %s", name[n - 1], known);
+		if (!label_listed(LABEL_METRICS, name[n - 1]))
+			usage_error(
+			    "--metrics: no metric '%s'; there are " LABEL_METRICS, name[n - 1]);
 	for (int n = o.average ? names(o.average, name) : 0; n > 0; n--)
-		if (!wanted(averages, name[n - 1]))
-			usage_error("--average: labels have %s", averages);
+		if (!label_listed(LABEL_AVERAGES, name[n - 1]))
+			usage_error("--average: labels have " LABEL_AVERAGES);
 	lb_how = (struct label_how){ .truth = o.truth ? o.truth : "label",
 		.pred = o.pred ? o.pred : o.scores ? NULL : "pred_label", .scores = o.scores };
 	for (size_t k = 0; k < classes.n; k++)
@@ -544,7 +368,7 @@ set_up_labels(void)
 	lb.closed = classes.n > 0;
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------- */
 
 static void
 check_options(void)
@@ -556,7 +380,8 @@ check_options(void)
 	if (masks && (o.scores || o.nsw))
 		usage_error("--scores and --nsw want --task labels");
 	if (!masks && (o.weights || o.ignore || o.background >= 0 || o.per_image || o.preset >= 0))
-		usage_error("--class-weights, --ignore, --background, --per-image and --preset are for masks");
+		usage_error("--class-weights, --ignore, --background, --per-image and --preset are "
+		            "for masks");
 	if (o.preset >= 0 && (o.metrics || o.average || o.background == BACKGROUND_SKIP))
 		usage_error("--preset isn says which scores there are");
 	if (o.preset >= 0)
@@ -582,7 +407,8 @@ main(int argc, char **argv)
 		set_up_labels();
 	o.rec.ends = !o.per_image;
 	rec_out_open(&out, 1, "standard output");
-	rc = rec_filter_to(&o.rec, files, nfiles, &out, o.task == TASK_MASKS ? one_mask : one_label, NULL);
+	rc = rec_filter_to(
+	    &o.rec, files, nfiles, &out, o.task == TASK_MASKS ? one_mask : one_label, NULL);
 	if (rc == EXIT_FATAL)
 		return rc;
 	if (o.preset >= 0)
@@ -590,7 +416,7 @@ main(int argc, char **argv)
 	if (o.task == TASK_MASKS)
 		finish_masks();
 	else
-		finish_labels();
+		need(finish_labels());
 	if (o.output)
 		need(file_write(o.output, results.s ? results.s : "", results.len));
 	else if (results.len)

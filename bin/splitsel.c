@@ -15,10 +15,12 @@ static const uint64_t no_seed = UINT64_MAX;
 
 static struct opts {
 	struct rec_opts rec;
-	const char *weights, *counts, *group_by, *group_cut, *stratify, *label, *split_file, *split_json;
+	const char *weights, *counts, *group_by, *group_cut, *stratify, *label, *split_file,
+	    *split_json;
 	const char *set, *tree, *videos, *into, *summary, *total1, *total0;
 	struct opt_list phases, planes, generated, total;
-	bool fair, by_records, hash, allow_empty, unannotated, one_per_phase, with_replacement, shuffle;
+	bool fair, by_records, hash, allow_empty, unannotated, one_per_phase, with_replacement,
+	    shuffle;
 	bool no_shuffle, describe, check, check_decode, resolve;
 	int preset, rng, rule, missing;
 	int64_t balanced, random;
@@ -28,56 +30,84 @@ static struct opts {
 	.replace = -1, .seed = UINT64_MAX };
 
 static const struct opt table[] = {
-	{ 0, "weights", OPT_STR, &o.weights, "W,W[,W]", "split by weights; train,test or train,validation,test", 0, 0 },
+	{ 0, "weights", OPT_STR, &o.weights, "W,W[,W]",
+	    "split by weights; train,test or train,validation,test", 0, 0 },
 	{ 0, "counts", OPT_STR, &o.counts, "N,N[,N]", "split by counts (or 'rest')", 0, 0 },
-	{ 0, "preset", OPT_CHOICE, &o.preset, "nsw|isn", "--fair .6,.2,.2, or hold-out .9 and 8:1:1", 0, 0 },
-	{ 0, "fair", OPT_FLAG, &o.fair, NULL, "share out each phase's groups, the rarest first", 0, 0 },
-	{ 0, "group-by", OPT_STR, &o.group_by, "FIELD", "keep a patient or video on one side", 0, 0 },
+	{ 0, "preset", OPT_CHOICE, &o.preset, "nsw|isn",
+	    "--fair .6,.2,.2, or hold-out .9 and 8:1:1", 0, 0 },
+	{ 0, "fair", OPT_FLAG, &o.fair, NULL,
+	    "share out each phase's groups, the rarest first", 0, 0 },
+	{ 0, "group-by", OPT_STR, &o.group_by, "FIELD",
+	    "keep a patient or video on one side", 0, 0 },
 	{ 0, "group-cut", OPT_STR, &o.group_cut, "C", "groups' names end before the last C", 0, 0 },
-	{ 0, "by-records", OPT_FLAG, &o.by_records, NULL, "weights are shares of records, not of groups", 0, 0 },
-	{ 0, "stratify", OPT_STR, &o.stratify, "FIELD", "share out each value of FIELD evenly", 0, 0 },
-	{ 0, "hash", OPT_FLAG, &o.hash, NULL, "each record or group for itself: nobody ever moves", 0, 0 },
+	{ 0, "by-records", OPT_FLAG, &o.by_records, NULL,
+	    "weights are shares of records, not of groups", 0, 0 },
+	{ 0, "stratify", OPT_STR, &o.stratify, "FIELD",
+	    "share out each value of FIELD evenly", 0, 0 },
+	{ 0, "hash", OPT_FLAG, &o.hash, NULL,
+	    "each record or group for itself: nobody ever moves", 0, 0 },
 	{ 0, "allow-empty", OPT_FLAG, &o.allow_empty, NULL, "parts may be empty", 0, 0 },
-	{ 0, "holdout", OPT_FLOAT, &o.holdout, "KEEP", "hold out all but the first share by file name", 0, 1 },
-	{ 0, "split-file", OPT_STR, &o.split_file, "FILE", "take the splits from a split.json", 0, 0 },
-	{ 0, "split-json", OPT_STR, &o.split_json, "OUT", "write a split.json (must not exist)", 0, 0 },
+	{ 0, "holdout", OPT_FLOAT, &o.holdout, "KEEP",
+	    "hold out all but the first share by file name", 0, 1 },
+	{ 0, "split-file", OPT_STR, &o.split_file, "FILE",
+	    "take the splits from a split.json", 0, 0 },
+	{ 0, "split-json", OPT_STR, &o.split_json, "OUT",
+	    "write a split.json (must not exist)", 0, 0 },
 	{ 0, "set", OPT_STR, &o.set, "NAME", "write only this split", 0, 0 },
 	{ 0, "phases", OPT_LIST, &o.phases, "LIST", "write only these phases, or all", 0, 0 },
-	{ 0, "planes", OPT_LIST, &o.planes, "LIST", "write only these focal planes, or all, or none", 0, 0 },
-	{ 0, "nsw-tree", OPT_STR, &o.tree, "DIR", "records from an extracted embryo data set", 0, 0 },
+	{ 0, "planes", OPT_LIST, &o.planes, "LIST",
+	    "write only these focal planes, or all, or none", 0, 0 },
+	{ 0, "nsw-tree", OPT_STR, &o.tree, "DIR",
+	    "records from an extracted embryo data set", 0, 0 },
 	{ 0, "dataset", OPT_STR, &o.tree, "DIR", NULL, 0, 0 },
 	{ 0, "videos", OPT_STR, &o.videos, "FILE", "its closed list of video ids", 0, 0 },
-	{ 0, "unannotated", OPT_FLAG, &o.unannotated, NULL, "its frames outside all phases, too", 0, 0 },
-	{ 0, "one-per-phase", OPT_FLAG, &o.one_per_phase, NULL, "one frame for each phase of each video", 0, 0 },
-	{ 0, "frame-rule", OPT_CHOICE, &o.rule, "branch|main", "the median position, or frame number", 0, 0 },
+	{ 0, "unannotated", OPT_FLAG, &o.unannotated, NULL,
+	    "its frames outside all phases, too", 0, 0 },
+	{ 0, "one-per-phase", OPT_FLAG, &o.one_per_phase, NULL,
+	    "one frame for each phase of each video", 0, 0 },
+	{ 0, "frame-rule", OPT_CHOICE, &o.rule, "branch|main",
+	    "the median position, or frame number", 0, 0 },
 	{ 0, "balanced", OPT_INT, &o.balanced, "N", "N records of each label", 0, 1e9 },
 	{ 0, "random", OPT_INT, &o.random, "N", "N random records", 0, 1e15 },
-	{ 0, "label", OPT_STR, &o.label, "FIELD", "the label of --balanced, --generated (label)", 0, 0 },
+	{ 0, "label", OPT_STR, &o.label, "FIELD",
+	    "the label of --balanced, --generated (label)", 0, 0 },
 	{ 0, "balance-by", OPT_STR, &o.label, "FIELD", NULL, 0, 0 },
-	{ 0, "with-replacement", OPT_FLAG, &o.with_replacement, NULL, "--balanced may repeat records", 0, 0 },
+	{ 0, "with-replacement", OPT_FLAG, &o.with_replacement, NULL,
+	    "--balanced may repeat records", 0, 0 },
 	{ 0, "if-missing", OPT_CHOICE, &o.missing, "raise|drop", "labels with fewer than N", 0, 0 },
 	{ 0, "if_missing", OPT_CHOICE, &o.missing, "raise|drop", NULL, 0, 0 },
 	{ 0, "generated", OPT_LIST, &o.generated, "FILE", "records to mix in", 0, 0 },
-	{ 0, "replace", OPT_FLOAT, &o.replace, "P", "share of each label's real records replaced", 0, 1 },
+	{ 0, "replace", OPT_FLOAT, &o.replace, "P",
+	    "share of each label's real records replaced", 0, 1 },
 	{ 0, "propotion", OPT_FLOAT, &o.replace, "P", NULL, 0, 1 },
 	{ 0, "proportion", OPT_FLOAT, &o.replace, "P", NULL, 0, 1 },
-	{ 0, "total", OPT_LIST, &o.total, "[LABEL=]N", "add generated records up to N of a label", 0, 0 },
+	{ 0, "total", OPT_LIST, &o.total, "[LABEL=]N",
+	    "add generated records up to N of a label", 0, 0 },
 	{ 0, "num_label_1_total", OPT_STR, &o.total1, "N", NULL, 0, 0 },
 	{ 0, "num_label_0_total", OPT_STR, &o.total0, "N", NULL, 0, 0 },
-	{ 0, "into", OPT_STR, &o.into, "SPLIT", "mix into this split (train, if there are splits)", 0, 0 },
-	{ 0, "no-shuffle", OPT_FLAG, &o.no_shuffle, NULL, "keep the order under --one-per-phase", 0, 0 },
+	{ 0, "into", OPT_STR, &o.into, "SPLIT",
+	    "mix into this split (train, if there are splits)", 0, 0 },
+	{ 0, "no-shuffle", OPT_FLAG, &o.no_shuffle, NULL,
+	    "keep the order under --one-per-phase", 0, 0 },
 	{ 0, "shuffle", OPT_FLAG, &o.shuffle, NULL, "write in random order", 0, 0 },
 	{ 's', "seed", OPT_U64, &o.seed, "N", "default 0; 1234567890 for --fair", 0, 0 },
-	{ 0, "rng", OPT_CHOICE, &o.rng, "id|python", "draw by seed and id, or as CPython would", 0, 0 },
-	{ 0, "describe", OPT_FLAG, &o.describe, NULL, "set text by phase (as --one-per-phase does)", 0, 0 },
-	{ 0, "resolve", OPT_FLAG, &o.resolve, NULL, "file names as seen from the current folder", 0, 0 },
+	{ 0, "rng", OPT_CHOICE, &o.rng, "id|python",
+	    "draw by seed and id, or as CPython would", 0, 0 },
+	{ 0, "describe", OPT_FLAG, &o.describe, NULL,
+	    "set text by phase (as --one-per-phase does)", 0, 0 },
+	{ 0, "resolve", OPT_FLAG, &o.resolve, NULL,
+	    "file names as seen from the current folder", 0, 0 },
 	{ 0, "check", OPT_FLAG, &o.check, NULL, "write only what the summary says", 0, 0 },
-	{ 0, "check-decode", OPT_FLAG, &o.check_decode, NULL, "open every image; broken ones are bad", 0, 0 },
+	{ 0, "check-decode", OPT_FLAG, &o.check_decode, NULL,
+	    "open every image; broken ones are bad", 0, 0 },
 	{ 0, "summary", OPT_STR, &o.summary, "FILE", "summary records here, not on stderr", 0, 0 },
-	{ 'k', "keep-bad", OPT_FLAG, &o.rec.keep_bad, NULL, "pass bad records on with an error field", 0, 0 },
+	{ 'k', "keep-bad", OPT_FLAG, &o.rec.keep_bad, NULL,
+	    "pass bad records on with an error field", 0, 0 },
 	{ 0, "strict", OPT_FLAG, &o.rec.strict, NULL, "stop at the first bad record", 0, 0 },
-	{ 0, "shard", OPT_SHARD, &o.rec.shard, "I/N", "write only part I of N of the output", 0, 0 },
-	{ 'q', "quiet", OPT_FLAG, &o.rec.quiet, NULL, "no progress and no summary on stderr", 0, 0 },
+	{ 0, "shard", OPT_SHARD, &o.rec.shard, "I/N",
+	    "write only part I of N of the output", 0, 0 },
+	{ 'q', "quiet", OPT_FLAG, &o.rec.quiet, NULL,
+	    "no progress and no summary on stderr", 0, 0 },
 	REC_OPTIONS_JOBS(o.rec),
 	{ 0 },
 };
@@ -157,7 +187,8 @@ check_options(int operands)
 		usage_error("--hash goes with --weights and --group-by alone");
 	if (o.rng == RNG_PYTHON && (o.stratify || o.by_records))
 		usage_error("--stratify and --by-records draw by id");
-	if ((o.hash || o.stratify || o.by_records) && !o.weights && !o.counts && o.preset != PRESET_ISN)
+	if ((o.hash || o.stratify || o.by_records) && !o.weights && !o.counts &&
+	    o.preset != PRESET_ISN)
 		usage_error("--hash, --stratify and --by-records want --weights or --counts");
 	if (o.by_records && !o.group_by)
 		usage_error("--by-records wants --group-by");
@@ -191,7 +222,7 @@ add_totals(void)
 	}
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const char *
 label_field(void)
@@ -257,9 +288,13 @@ read_tree(void)
 static void
 read_records(const char *const *operands, size_t n)
 {
-	struct split_fields f = { .group = o.group_by ? o.group_by : "group", .group_cut = o.group_cut,
-		.label = label_field(), .stratum = o.stratify, .need_group = o.group_by,
-		.need_label = o.balanced >= 0 && o.rng == RNG_ID, .need_stratum = o.stratify };
+	struct split_fields f = { .group = o.group_by ? o.group_by : "group",
+		.group_cut = o.group_cut,
+		.label = label_field(),
+		.stratum = o.stratify,
+		.need_group = o.group_by,
+		.need_label = o.balanced >= 0 && o.rng == RNG_ID,
+		.need_stratum = o.stratify };
 
 	note(split_read(&set, &o.rec, operands, n, &f));
 }
@@ -273,7 +308,7 @@ read_generated(void)
 		note(split_read(&set, &o.rec, o.generated.v, o.generated.n, &f));
 }
 
-/* ---- splitting --------------------------------------------------------------------------------- */
+/* ---- splitting ------------------------------------------------------------------------------- */
 
 /* By the fair split; the ids of each part, as drawn, are left in `file` for selection. */
 static void
@@ -288,7 +323,8 @@ split_fairly(void)
 	else
 		fair_from_set(&set, &v, &n);
 	list = xmalloc((n + 1) * sizeof(*list));
-	need(split_fair(v, n, phase_name, &weights, seed_or(1234567890), o.allow_empty, list, size));
+	need(
+	    split_fair(v, n, phase_name, &weights, seed_or(1234567890), o.allow_empty, list, size));
 	fair_apply(&set, v, &weights, list, size);
 	file.parts = weights.n;
 	for (int k = 0; k < weights.n; k++) {
@@ -296,7 +332,7 @@ split_fairly(void)
 		file.n[k] = size[k];
 		file.id[k] = arena_alloc(&file.mem, (size[k] + 1) * sizeof(**file.id));
 		for (size_t i = 0; i < size[k]; i++)
-			file.id[k][i] = arena_strndup(&file.mem, v[list[at]].id, strlen(v[list[at]].id)), at++;
+			file.id[k][i] = v[list[at++]].id; /* of the tree or the set */
 	}
 	fair_release(v, n);
 	free(list);
@@ -353,12 +389,13 @@ write_split_json(void)
 	if (!o.split_json)
 		return;
 	if (o.fair)
-		need(split_json_write(o.split_json, &weights, (const char *const *const *)file.id, file.n));
+		need(split_json_write(
+		    o.split_json, &weights, (const char *const *const *)file.id, file.n));
 	else
 		need(split_json_write_set(o.split_json, &set));
 }
 
-/* ---- selecting --------------------------------------------------------------------------------- */
+/* ---- selecting ------------------------------------------------------------------------------- */
 
 static bool
 in_part(const struct split_item *it, void *ctx)
@@ -479,10 +516,16 @@ mix_generated(void)
 static void
 pick(void)
 {
-	struct pick p = { .seed = seed_or(0), .shuffle = !o.no_shuffle, .python = o.rng == RNG_PYTHON,
-		.replace = o.with_replacement, .drop = o.missing == MISSING_DROP,
-		.rule = o.rule ? FRAME_MAIN : FRAME_BRANCH, .phases = phases.n ? phases.v : NULL,
-		.nphases = phases.n, .planes = planes.v, .nplanes = planes.n };
+	struct pick p = { .seed = seed_or(0),
+		.shuffle = !o.no_shuffle,
+		.python = o.rng == RNG_PYTHON,
+		.replace = o.with_replacement,
+		.drop = o.missing == MISSING_DROP,
+		.rule = o.rule ? FRAME_MAIN : FRAME_BRANCH,
+		.phases = phases.n ? phases.v : NULL,
+		.nphases = phases.n,
+		.planes = planes.v,
+		.nplanes = planes.n };
 
 	if (o.one_per_phase)
 		note(pick_one_per_phase(&set, &p) ? EXIT_RECORDS : EXIT_OK);
@@ -494,7 +537,7 @@ pick(void)
 		split_shuffle(&set, seed_or(0));
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 write_summary(void)
@@ -537,7 +580,8 @@ main(int argc, char **argv)
 		need(split_json_read(&file, o.split_file));
 	file_part(); /* a wrong --set is better told before any work */
 	if (o.weights || o.counts)
-		need(split_parse_weights(&weights, o.weights ? o.weights : o.counts, o.counts, &names));
+		need(split_parse_weights(
+		    &weights, o.weights ? o.weights : o.counts, o.counts, &names));
 	else if (o.fair)
 		need(split_parse_weights(&weights, ".6,.2,.2", false, &names));
 	if (o.tree)

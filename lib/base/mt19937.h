@@ -1,6 +1,6 @@
 /*
- * The Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), and what CPython's `random` makes of
- * it, so that choices made there can be made again here. New work draws from base/rng.h instead.
+ * The Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), and what CPython's `random` makes
+ * of it, so that choices made there can be made again here. New work draws from base/rng.h instead.
  */
 #ifndef BASE_MT19937_H
 #define BASE_MT19937_H

@@ -24,9 +24,9 @@ static const uint64_t font[95] = {
 	0x3a318d64d, 0x7a31f5251, 0x3a307062e, 0x7c8421084, 0x46318c62e, 0x46318a944, 0x4631ad771,
 	0x462a22a31, 0x462a21084, 0x7c222221f, 0x39084210e, 0x420820821, 0x38421084e, 0x115100000,
 	0x00000001f, 0x208000000, 0x000e0be2f, 0x421e8c63e, 0x000e8c22e, 0x042f8c62f, 0x000e8fe0e,
-	0x191e42108, 0x01f18bc2e, 0x421e8c631, 0x100c2108e, 0x080610a4c, 0x4212a6292, 0x30842108e,
-	0x001aad6b5, 0x001e8c631, 0x000e8c62e, 0x03d18fa10, 0x01f18bc21, 0x0016cc210, 0x000f8383e,
-	0x211e42126, 0x00118c66d, 0x00118c544, 0x0011ad6aa, 0x001151151, 0x02318bc2e, 0x001f1111f,
+	0x191e42108, 0x000f8bc2e, 0x421e8c631, 0x100c2108e, 0x080610a4c, 0x4212a6292, 0x30842108e,
+	0x001aad6b5, 0x001e8c631, 0x000e8c62e, 0x001e8fa10, 0x000f8bc21, 0x0016cc210, 0x000f8383e,
+	0x211e42126, 0x00118c66d, 0x00118c544, 0x0011ad6aa, 0x001151151, 0x00118bc2e, 0x001f1111f,
 	0x190882106, 0x108421084, 0x30420884c, 0x0008a8800,
 };
 
@@ -128,7 +128,8 @@ place(struct image *sheet, const struct image *pic, int x, int y, int cell)
 		dot(sheet, x + pic->w, y + i, frame);
 	}
 	for (int i = 0; i < pic->h; i++)
-		memcpy((uint8_t *)sheet->data + ((size_t)(y + i) * (size_t)sheet->w + (size_t)x) * 3,
+		memcpy(
+		    (uint8_t *)sheet->data + ((size_t)(y + i) * (size_t)sheet->w + (size_t)x) * 3,
 		    (uint8_t *)pic->data + (size_t)i * (size_t)pic->w * 3, (size_t)pic->w * 3);
 }
 
@@ -146,7 +147,7 @@ sheet_write(const struct sheet *s, const char *path, int across, const char *con
 {
 	size_t side = across > 1 ? (size_t)across : 1, down;
 	int pitch = s->cell + GAP, top = GAP + (s->head ? LINE : 0);
-	int row_h = pitch + (has_captions(s) ? LINE : 0), block_w = s->columns * pitch + GAP;
+	int row_h = pitch + (has_captions(s) ? LINE : 0), block_w = s->columns * pitch + 4 * GAP;
 	struct image im = { 0 };
 	int rc;
 
@@ -155,11 +156,12 @@ sheet_write(const struct sheet *s, const char *path, int across, const char *con
 	if (side > s->rows)
 		side = s->rows;
 	down = (s->rows + side - 1) / side;
-	if (side * (size_t)block_w + GAP > IMAGE_MAX_SIDE ||
+	if (side * (size_t)block_w > IMAGE_MAX_SIDE ||
 	    down * (size_t)row_h + (size_t)top > IMAGE_MAX_SIDE ||
-	    (side * (size_t)block_w + GAP) * (down * (size_t)row_h + (size_t)top) > IMAGE_MAX_PIXELS)
+	    side * (size_t)block_w * (down * (size_t)row_h + (size_t)top) >
+	        IMAGE_MAX_PIXELS)
 		return err("%s: %zu rows make too large a sheet", path, s->rows);
-	image_alloc(&im, (int)side * block_w + GAP, (int)down * row_h + top, 3, 8);
+	image_alloc(&im, (int)side * block_w - 3 * GAP, (int)down * row_h + top, 3, 8);
 	memset(im.data, 255, (size_t)im.w * (size_t)im.h * 3);
 	for (size_t b = 0; s->head && b < side; b++)
 		for (int c = 0; c < s->columns; c++)

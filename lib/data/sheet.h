@@ -28,16 +28,16 @@ enum { SHEET_MAX_COLUMNS = 16 };
 
 /* head: [columns] captions above the columns, or NULL for none. */
 void sheet_init(struct sheet *, int columns, int cell, const char *const *head);
-/* One row; pictures (8 or 16 bits, gray or RGB) are scaled to the cell and copied, a NULL one leaves
- * a gap. caption, or NULL for none, stands under the row; what does not fit is cut. */
+/* One row; pictures (8 or 16 bits, gray or RGB) are scaled to the cell and copied, a NULL one
+ * leaves a gap. caption, or NULL for none, stands under the row; what does not fit is cut. */
 void sheet_add(struct sheet *, const struct image *const *pic, const char *caption);
 /* Lays the sheet out, `across` rows beside each other where across > 1, and writes it by its
  * extension. text as for image_write. 0, or -1 with a message; an empty sheet is an error. */
 int sheet_write(const struct sheet *, const char *path, int across, const char *const *text);
 void sheet_release(struct sheet *);
 
-/* A mask to look at: class numbers (8-bit gray) in colours that differ, 0 black. With binary set any
- * nonzero number is white. dst is RGB. */
+/* A mask to look at: class numbers (8-bit gray) in colours that differ, 0 black. With binary set
+ * any nonzero number is white. dst is RGB. */
 void sheet_mask(struct image *dst, const struct image *labels, bool binary);
 /* ASCII text in a 5x7 font, 6 pixels a letter, onto an RGB image; cut at the image's edge. */
 void sheet_text(struct image *, int x, int y, const char *text, const uint8_t rgb[3]);

@@ -33,8 +33,15 @@ split_add(struct split_set *s, const char *line, size_t len, const char *id)
 	s->v = xgrow(s->v, &s->cap, s->n + 1, sizeof(*s->v));
 	s->order = xgrow(s->order, &s->order_cap, s->norder + 1, sizeof(*s->order));
 	it = &s->v[s->n];
-	*it = (struct split_item){ .line = arena_strndup(&s->mem, line, len), .len = len, .frame = -1,
-		.group = -1, .label = -1, .stratum = -1, .phase = -1, .plane = -1, .part = -1 };
+	*it = (struct split_item){ .line = arena_strndup(&s->mem, line, len),
+		.len = len,
+		.frame = -1,
+		.group = -1,
+		.label = -1,
+		.stratum = -1,
+		.phase = -1,
+		.plane = -1,
+		.part = -1 };
 	it->id = id ? arena_strndup(&s->mem, id, strlen(id)) : NULL;
 	s->order[s->norder++] = s->n++;
 	return it;
@@ -55,7 +62,7 @@ split_release(struct split_set *s)
 	*s = (struct split_set){ 0 };
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct reader {
 	struct split_set *set;
@@ -157,7 +164,7 @@ split_read(struct split_set *s, const struct rec_opts *ro, const char *const *fi
 	return rc;
 }
 
-/* ---- order ------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 struct keyed {
 	uint64_t key;
@@ -264,7 +271,7 @@ split_keep(struct split_set *s, bool (*ok)(const struct split_item *, void *), v
 	s->norder = n;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 resolve_field(struct rec *r, const char *key)
@@ -285,7 +292,8 @@ describe(const struct split_set *s, const struct split_item *it, bool planes, st
 
 	if (it->phase < 0)
 		return;
-	sb_printf(&sb, "a microscopic image of a human embryo at phase %s", s->phase.name[it->phase]);
+	sb_printf(
+	    &sb, "a microscopic image of a human embryo at phase %s", s->phase.name[it->phase]);
 	if (planes && it->plane >= 0)
 		sb_printf(&sb, " recorded at focal plane %s", s->plane.name[it->plane]);
 	rec_set_str(r, "text", sb.s);

@@ -1,7 +1,7 @@
 /*
  * A whole stream of records held for splitting and selecting: each record's line and the few values
- * that decide where it goes. Random decisions are functions of (seed, id), never of the order of the
- * input, but for those that repeat CPython's.
+ * that decide where it goes. Random decisions are functions of (seed, id), never of the order of
+ * the input, but for those that repeat CPython's.
  *
  *	struct split_set s = { 0 };
  *	rc = split_read(&s, &ro, files, n, &fields);
@@ -65,8 +65,8 @@ const char *split_canonical(const char *name);
 /* A record's split by name; NULL: none. */
 const char *split_part_name(const struct split_set *, const struct split_item *);
 
-/* Numbers of the items in v, put in the order of a hash of (seed, purpose, id); equal ids keep their
- * order. */
+/* Numbers of the items in v, put in the order of a hash of (seed, purpose, id); equal ids keep
+ * their order. */
 void split_hash_order(const struct split_set *, size_t *v, size_t n, uint64_t seed,
     const char *purpose);
 /* Shuffles the order (bad records keep their places). */
@@ -86,7 +86,7 @@ struct split_out {
 /* Writes the records in their order. -1 with a message if one cannot be written. */
 int split_write(const struct split_set *, const struct split_out *, struct rec_out *);
 
-/* ---- assigning (split_assign.c) ------------------------------------------------------------- */
+/* ---- assigning (split_assign.c) -------------------------------------------------------------- */
 
 enum split_how {
 	SPLIT_SLICE,  /* exact sizes, units in hash order */
@@ -113,8 +113,8 @@ struct split_plan {
 	uint64_t seed;
 };
 
-/* "8,1,1", "80%,20%", "train=0.9,test=0.1"; unnamed are train, test or train, validation, test. With
- * counts also "rest". 0, or -1 with a message. The names live in mem. */
+/* "8,1,1", "80%,20%", "train=0.9,test=0.1"; unnamed are train, test or train, validation, test.
+ * With counts also "rest". 0, or -1 with a message. The names live in mem. */
 int split_parse_weights(struct split_weights *, const char *text, bool counts, struct arena *mem);
 /* Sizes of the parts of n: offsets are cumulative weights times n, rounded half to even. -1 with a
  * message if a part would be empty and may not be. */
@@ -124,7 +124,7 @@ int split_assign(struct split_set *, const struct split_plan *);
 /* In order of the file's name (without its folder; else id) the first int(keep * n) go on, the rest
  * get the split `holdout` for good. Returns how many go on. */
 size_t split_holdout(struct split_set *, double keep);
-/* Validation is one tenth of n, test one tenth of what is left, train the rest: 900 -> 729, 90, 81. */
+/* Validation is a tenth of n, test a tenth of what is left, train the rest: 900 -> 729, 90, 81. */
 void split_tenths(struct split_weights *, size_t n);
 
 #endif

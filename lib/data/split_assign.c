@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- weights ----------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 static int
 parse_weight(const char *s, bool counts, double *out)
@@ -71,7 +71,8 @@ split_parse_weights(struct split_weights *w, const char *text, bool counts, stru
 	if (named && named != w->n)
 		return err("some parts have a name and some have none");
 	if (!named && w->n != 2 && w->n != 3)
-		return err("%d weights: want 2 (train,test) or 3 (train,validation,test), or names", w->n);
+		return err(
+		    "%d weights: want 2 (train,test) or 3 (train,validation,test), or names", w->n);
 	if (rest > 1)
 		return err("only one part can be the rest");
 	for (int i = 0; !named && i < w->n; i++)
@@ -99,7 +100,8 @@ split_sizes(const struct split_weights *w, size_t n, bool allow_empty, size_t *s
 		size[i] = to - from;
 		from = to;
 		if (!size[i] && !allow_empty)
-			return err("all partitions should be non-empty: %s gets none of %zu", w->name[i], n);
+			return err("all partitions should be non-empty: %s gets none of %zu",
+			    w->name[i], n);
 	}
 	return from == n ? 0 : err("the last offset is %zu, not %zu", from, n);
 }
@@ -126,7 +128,8 @@ count_sizes(const struct split_weights *w, size_t n, bool allow_empty, size_t *s
 		size[rest] = left;
 	for (int i = 0; i < w->n && !allow_empty; i++)
 		if (!size[i])
-			return err("all partitions should be non-empty: %s gets none of %zu", w->name[i], n);
+			return err("all partitions should be non-empty: %s gets none of %zu",
+			    w->name[i], n);
 	return 0;
 }
 
@@ -187,7 +190,7 @@ split_holdout(struct split_set *s, double keep)
 	return first;
 }
 
-/* ---- units: what must not be divided ----------------------------------------------------------- */
+/* ---- units: what must not be divided --------------------------------------------------------- */
 
 struct unit {
 	const char *name;
@@ -229,8 +232,10 @@ find_units(struct units *u, const struct split_set *s, const struct split_plan *
 		if (k == u->n) {
 			struct rng r;
 
-			u->v[k] = (struct unit){ .name = grouped ? s->group.name[it->group] : it->id,
-				.at = k, .part = -1 };
+			u->v[k] =
+			    (struct unit){ .name = grouped ? s->group.name[it->group] : it->id,
+				    .at = k,
+				    .part = -1 };
 			rng_init(&r, p->seed, rng_stream("split", u->v[k].name));
 			u->v[k].key = rng_u64(&r);
 			if (grouped)
@@ -310,7 +315,9 @@ by_threshold(struct units *u, const struct split_weights *w)
 	}
 }
 
-/* ---- stratified: Sechidis, Tsoumakas and Vlahavas, On the stratification of multi-label data, 2011 */
+/* ---- stratified ------------------------------------------------------------------------------ */
+
+/* Sechidis, Tsoumakas and Vlahavas, On the stratification of multi-label data, 2011. */
 
 /* Records of one unit in one stratum. */
 struct cell {
@@ -369,7 +376,8 @@ find_cells(struct strata *t, const struct units *u, const struct split_set *s, b
 		t->of_unit[t->cell[i].unit + 1] = i + 1;
 }
 
-/* The part that most wants a unit with records of stratum l; equal wants are drawn by the unit's hash. */
+/* The part that most wants a unit with records of stratum l; equal wants are drawn by the unit's
+ * hash. */
 static int
 most_wanting(const struct strata *t, const struct unit *u, int l)
 {
@@ -448,7 +456,8 @@ place_all(struct strata *t, struct units *u, const int *by_name)
 			break;
 		for (size_t j = first[l]; j < first[l + 1]; j++)
 			if (u->v[member[j]].part == -1)
-				give(t, &u->v[member[j]], member[j], most_wanting(t, &u->v[member[j]], l));
+				give(t, &u->v[member[j]], member[j],
+				    most_wanting(t, &u->v[member[j]], l));
 	}
 	for (size_t i = 0; i < u->n; i++)
 		if (u->v[i].part == t->parts - 1)
@@ -507,7 +516,7 @@ stratify(struct units *u, const struct split_set *s, const struct split_plan *p,
 	free(by_name);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int
 check_parts(const struct units *u, const struct split_plan *p)
@@ -518,8 +527,8 @@ check_parts(const struct units *u, const struct split_plan *p)
 		for (size_t i = 0; i < u->n; i++)
 			n += u->v[i].part == k;
 		if (!n && !p->allow_empty)
-			return err("all partitions should be non-empty: %s gets none of %zu", p->w->name[k],
-			    u->n);
+			return err("all partitions should be non-empty: %s gets none of %zu",
+			    p->w->name[k], u->n);
 	}
 	return 0;
 }

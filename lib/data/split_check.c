@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- decoding ---------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 struct decoding {
 	const struct split_set *s;
@@ -126,12 +126,13 @@ split_decode(struct split_set *s, const struct rec_opts *ro)
 	return rc;
 }
 
-/* ---- summary ----------------------------------------------------------------------------------- */
+/* ---- summary --------------------------------------------------------------------------------- */
 
 static void
 begin(struct sb *sb, const char *metric)
 {
-	sb_printf(sb, "{\"kind\": \"result\", \"tool\": \"%s\", \"metric\": \"%s\"", prog_name(), metric);
+	sb_printf(
+	    sb, "{\"kind\": \"result\", \"tool\": \"%s\", \"metric\": \"%s\"", prog_name(), metric);
 }
 
 static void
@@ -157,7 +158,8 @@ split_count(struct sb *sb, const char *metric, int64_t value)
 }
 
 void
-split_count_records(const struct split_set *s, const char *label_field, uint64_t seed, struct sb *sb)
+split_count_records(
+    const struct split_set *s, const char *label_field, uint64_t seed, struct sb *sb)
 {
 	size_t parts = s->part.n + 1, labels = s->label.n + 1; /* the last: none */
 	size_t *count = xcalloc(parts * labels, sizeof(*count));
@@ -202,7 +204,8 @@ size_t
 split_count_groups(const struct split_set *s, const char *group_field, struct sb *sb)
 {
 	enum { UNSEEN = -2, SEVERAL = -3 };
-	size_t straddling = 0, groups = 0, without = 0, *count = xcalloc(s->part.n + 1, sizeof(*count));
+	size_t straddling = 0, groups = 0, without = 0,
+	       *count = xcalloc(s->part.n + 1, sizeof(*count));
 	int *side = xmalloc((s->group.n + 1) * sizeof(*side));
 
 	for (size_t g = 0; g < s->group.n; g++)
@@ -278,7 +281,8 @@ split_count_mixed(const struct split_set *s, const struct mixed *m, size_t n, st
 			continue;
 		begin(sb, "mixed");
 		put_name(sb, "label", s->label.name[m->label]);
-		sb_printf(sb, ", \"real\": %zu, \"generated\": %zu", m->real - m->dropped, m->added);
+		sb_printf(
+		    sb, ", \"real\": %zu, \"generated\": %zu", m->real - m->dropped, m->added);
 		end(sb, m->real - m->dropped + m->added);
 	}
 }

@@ -179,7 +179,7 @@ fair_apply(struct split_set *s, const struct fair_video *v, const struct split_w
 	free(part);
 }
 
-/* ---- split.json -------------------------------------------------------------------------------- */
+/* ---- split.json ------------------------------------------------------------------------------ */
 
 /* The set between train and test is `eval` in this format. */
 static const char *
@@ -197,7 +197,8 @@ write_new(const char *path, const struct sb *sb)
 
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		path = inside = path_join(path, "split.json");
-	rc = file_exists(path) ? err("%s: it exists already", path) : file_write(path, sb->s, sb->len);
+	rc = file_exists(path) ? err("%s: it exists already", path)
+	                       : file_write(path, sb->s, sb->len);
 	free(inside);
 	return rc;
 }

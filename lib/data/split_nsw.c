@@ -13,7 +13,8 @@
 
 #define PREFIX "embryo_dataset"
 
-const char *const nsw_plane[NSW_PLANES] = { "F-45", "F-30", "F-15", "F+00", "F+15", "F+30", "F+45" };
+const char *const nsw_plane[NSW_PLANES] = { "F-45", "F-30", "F-15", "F+00", "F+15", "F+30",
+	"F+45" };
 static const char *const suffix[NSW_PLANES] = { "_F-45", "_F-30", "_F-15", "", "_F15", "_F30",
 	"_F45" };
 const char *const nsw_phase[NSW_NPHASES] = { "tPB2", "tPNa", "tPNf", "t2", "t3", "t4", "t5", "t6",
@@ -46,7 +47,7 @@ nsw_plane_find(const char *name)
 	return find("focal plane", nsw_plane, NSW_PLANES, name);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int
 string_order(const void *a, const void *b)
@@ -267,7 +268,7 @@ nsw_fair(const struct nsw_tree *t, struct fair_video **out, size_t *n)
 	*n = t->n;
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 struct frame {
 	int64_t n;
@@ -353,8 +354,8 @@ phase_of(const struct nsw_video *v, int64_t frame)
 
 /* What a record of a frame has in a field that is asked for by name, as a number of the table. */
 static int
-field_number(struct intern *table, const char *field, const struct nsw_video *v, int plane, int phase,
-    const char *id)
+field_number(struct intern *table, const char *field, const struct nsw_video *v, int plane,
+    int phase, const char *id)
 {
 	const char *value = !field ? NULL
 	    : !strcmp(field, "phase") ? (phase < 0 ? NULL : nsw_phase[phase])
@@ -466,7 +467,8 @@ read_video(struct nsw_tree *t, struct split_set *s, const struct nsw_opts *o, in
 		char *path;
 
 		if (i && f[i].n == f[i - 1].n) {
-			path = xasprintf("%s/%s: frame %" PRId64 " is there twice", dir, f[i].name, f[i].n);
+			path = xasprintf(
+			    "%s/%s: frame %" PRId64 " is there twice", dir, f[i].name, f[i].n);
 			tell_bad(t, o, path);
 			free(path);
 			continue;
@@ -480,7 +482,8 @@ read_video(struct nsw_tree *t, struct split_set *s, const struct nsw_opts *o, in
 		free(path);
 	}
 	if (gaps) {
-		char *why = xasprintf("%s: %" PRId64 " frames lie between two phases, the first is %" PRId64,
+		char *why = xasprintf("%s: %" PRId64
+		                      " frames lie between two phases, the first is %" PRId64,
 		    dir, gaps, gap);
 
 		tell_bad(t, o, why);
@@ -564,7 +567,8 @@ nsw_read(struct nsw_tree *t, struct split_set *s, const struct nsw_opts *o)
 			if (at < 0)
 				rc = err("unknown video %s", o->ids[i]);
 			else
-				rc = read_video(t, s, o, p, &t->v[at], hours ? hours + i * (MAX_FRAME + 1) : NULL);
+				rc = read_video(t, s, o, p, &t->v[at],
+				    hours ? hours + i * (MAX_FRAME + 1) : NULL);
 		}
 	}
 	free(hours);

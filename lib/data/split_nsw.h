@@ -2,10 +2,14 @@
  * The extracted tree of the human embryo time-lapse data set (Gomez et al., Data in Brief 42, 2022,
  * 108258) as records, one a frame:
  *
- *	embryo_dataset{suffix}/{video}/{anything}_RUN{n}.jpeg    suffix of the plane: _F-45 .. "" .. _F45
- *	embryo_dataset_annotations/{video}_phases.csv            phase,first,last (inclusive), no header
- *	embryo_dataset_time_elapsed/{video}_timeElapsed.csv      header, then frame,hours
- *	embryo_dataset_grades.csv                                header, then video,grade,grade
+ *	embryo_dataset{suffix}/{video}/{anything}_RUN{n}.jpeg
+ *	    suffix of the plane: _F-45 _F-30 _F-15 "" _F15 _F30 _F45
+ *	embryo_dataset_annotations/{video}_phases.csv
+ *	    phase,first,last (inclusive), no header
+ *	embryo_dataset_time_elapsed/{video}_timeElapsed.csv
+ *	    header, then frame,hours
+ *	embryo_dataset_grades.csv
+ *	    header, then video,grade,grade
  *
  * The latter two may be absent. Sub-folders of a video's folder (some hold a second copy called F0)
  * and hidden files are passed over.

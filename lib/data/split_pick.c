@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what is common ---------------------------------------------------------------------------- */
+/* ---- what is common -------------------------------------------------------------------------- */
 
 /* A list of items that becomes the order; bad records go first. */
 struct chosen {
@@ -130,7 +130,7 @@ on_plane(const struct frames *f, size_t item, int plane)
 	return lo < f->n && !compare(&f->s->v[f->v[lo]], &want) ? f->v[lo] : SIZE_MAX;
 }
 
-/* ---- one frame for each phase of each video --------------------------------------------------- */
+/* ---- one frame for each phase of each video -------------------------------------------------- */
 
 /* A video's frames on the first plane, rising, with those of one phase picked out. */
 struct video {
@@ -183,7 +183,8 @@ choose_of_video(const struct split_set *s, const struct video *v, const struct p
 		if (seen[phase] || !among(phase, p->phases, p->nphases))
 			continue;
 		seen[phase] = true;
-		choose(c, p->rule == FRAME_MAIN ? main_choice(s, v, phase) : branch_choice(s, v, phase));
+		choose(c,
+		    p->rule == FRAME_MAIN ? main_choice(s, v, phase) : branch_choice(s, v, phase));
 	}
 	free(seen);
 }
@@ -204,7 +205,8 @@ draw_planes(struct chosen *c, const struct split_set *s, const struct pick *p, s
 		size_t item = c->v[c->raw + i], other = on_plane(&f, item, plane[i]);
 
 		if (other == SIZE_MAX) {
-			warn("%s: no such frame on focal plane %s", s->v[item].id, s->plane.name[plane[i]]);
+			warn("%s: no such frame on focal plane %s", s->v[item].id,
+			    s->plane.name[plane[i]]);
 			missing++;
 			continue;
 		}
@@ -261,7 +263,7 @@ pick_one_per_phase(struct split_set *s, const struct pick *p)
 	return missing;
 }
 
-/* ---- balanced and random ----------------------------------------------------------------------- */
+/* ---- balanced and random --------------------------------------------------------------------- */
 
 enum { NSW_PHASES = 16 }; /* planes are drawn for all of them, whatever phases there are */
 
@@ -435,7 +437,7 @@ pick_random(struct split_set *s, size_t n, const struct pick *p)
 	free(at);
 }
 
-/* ---- real and generated ------------------------------------------------------------------------ */
+/* ---- real and generated ---------------------------------------------------------------------- */
 
 /* What --total says of a label: "LABEL=N" before a bare "N"; -1: nothing. */
 static int
@@ -494,7 +496,8 @@ mix_label(struct split_set *s, const struct mix *m, struct mixed *x, bool *out)
 	if (total_of(m->total, name, &total))
 		goto out;
 	if (total >= 0 && (size_t)total < nreal) {
-		err("label %s has %zu real records, more than the total %" PRId64, name, nreal, total);
+		err("label %s has %zu real records, more than the total %" PRId64, name, nreal,
+		    total);
 		goto out;
 	}
 	if (total >= 0)

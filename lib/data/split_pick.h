@@ -17,10 +17,10 @@ struct fair_video {
 };
 
 /*
- * As long as there are videos: takes the phase that the fewest of them show (the one first seen among
- * equals), shuffles those videos with CPython's random, and slices them by the weights. list: [n]
- * numbers of videos, part after part, each in the order drawn; size: [parts]. Videos without a phase
- * go nowhere. 0, or -1 with a message: some phase leaves a part empty.
+ * As long as there are videos: takes the phase that the fewest of them show (the one first seen
+ * among equals), shuffles those videos with CPython's random, and slices them by the weights. list:
+ * [n] numbers of videos, part after part, each in the order drawn; size: [parts]. Videos without a
+ * phase go nowhere. 0, or -1 with a message: some phase leaves a part empty.
  */
 int split_fair(const struct fair_video *, size_t n, const char *const *phase_name,
     const struct split_weights *, uint64_t seed, bool allow_empty, size_t *list, size_t *size);
@@ -82,7 +82,7 @@ void pick_random(struct split_set *, size_t n, const struct pick *);
 /* How generated records join the real ones of the split `into` (NULL: all). */
 struct mix {
 	double replace;         /* share of each label's real records that is replaced; -1: none */
-	const struct opt_list *total; /* "LABEL=N" or "N": generated are added up to N of the label */
+	const struct opt_list *total; /* "LABEL=N" or "N": generated are added up to N of it */
 	uint64_t seed;
 	int into;               /* part number, -1: whole stream */
 };

@@ -22,7 +22,8 @@ struct confusion_scores {
  * sums (so that every class weighs the same in precision and F1). Rows of no items stay 0. */
 struct confusion_scores confusion_scores(const struct confusion *, int k, int normalised);
 double confusion_accuracy(const struct confusion *);          /* NaN if empty */
-double confusion_balanced_accuracy(const struct confusion *); /* mean recall of classes with items */
+double confusion_balanced_accuracy(
+    const struct confusion *); /* mean recall where there are items */
 /* Cohen's kappa: (observed - expected) / (1 - expected). */
 double confusion_kappa(const struct confusion *);
 /* Element of the matrix whose rows sum to 1; 0 in rows of no items. */

@@ -104,7 +104,9 @@ read_scores(struct label_scores *s, const struct rec *r, const char *field, doub
 	*out = arena_alloc(&s->mem, sizeof(**out));
 	if (need_scores(s, 1, field))
 		return -1;
-	return rec_num(r, field, *out) == 1 ? 0 : f->type == JSON_NULL ? err("no field %s", field) : -1;
+	return rec_num(r, field, *out) == 1 ? 0
+	       : f->type == JSON_NULL       ? err("no field %s", field)
+	                                    : -1;
 }
 
 int
@@ -134,7 +136,7 @@ label_scores_add(struct label_scores *s, struct rec *r, const struct label_how *
 	return 0;
 }
 
-/* ---- at the end -------------------------------------------------------------------------------- */
+/* ---- at the end ------------------------------------------------------------------------------ */
 
 static int
 item_order(const void *a, const void *b)
@@ -209,7 +211,8 @@ label_scores_finish(struct label_scores *s, bool given, double threshold)
 	if (s->n)
 		qsort(s->v, s->n, sizeof(*s->v), item_order);
 	if (s->nscores == 1 && s->classes.n > 2)
-		return err("one score and %zu classes: name two, or give a score for each", s->classes.n);
+		return err(
+		    "one score and %zu classes: name two, or give a score for each", s->classes.n);
 	if (s->nscores > 1 && (size_t)s->nscores != s->classes.n)
 		return err("%d scores and %zu classes", s->nscores, s->classes.n);
 	for (size_t i = 0; i < s->n; i++) {

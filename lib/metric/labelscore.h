@@ -10,8 +10,8 @@ struct label_how {
 	const char *truth;     /* label */
 	const char *pred;      /* predicted label; NULL: the class of the highest score */
 	const char *scores;    /* NULL: none. A number: of the second class of two. An array: of all
-	                        * classes. Else the beginning of the names of number fields: p_ for p_0,
-	                        * p_1 ... or p_CLASS. */
+	                        * classes. Else the beginning of the names of number fields: p_ for
+	                        * p_0, p_1 ... or p_CLASS. */
 };
 
 struct label_scores {
@@ -28,8 +28,8 @@ struct label_scores {
 	struct arena mem;
 };
 
-/* Adds a record. -1 with a message: a field is absent or of another kind than in the records before,
- * or a label that is no class. */
+/* Adds a record. -1 with a message: a field is absent or of another kind than in the records
+ * before, or a label that is no class. */
 int label_scores_add(struct label_scores *, struct rec *, const struct label_how *, size_t file);
 /* When all are there: orders them as the input was, sorts the classes by name (numbers by value) if
  * none were given, and finds the predictions that come from scores

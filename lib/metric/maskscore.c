@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int
 take(struct mask_pair *p, int32_t **dst, const struct image *im, const char *field)
 {
 	if (*dst || (p->w && (im->w != p->w || im->h != p->h)))
-		return err("%s: %dx%d pixels, the other mask has %dx%d", field, im->w, im->h, p->w, p->h);
+		return err(
+		    "%s: %dx%d pixels, the other mask has %dx%d", field, im->w, im->h, p->w, p->h);
 	p->w = im->w;
 	p->h = im->h;
 	p->n = (size_t)im->w * (size_t)im->h;
@@ -109,7 +110,8 @@ read_either(struct mask_pair *p, int32_t **dst, struct rec *r, const struct mask
 {
 	if (how->dict)
 		return read_colours(p, dst, r, field, how->dict);
-	return how->binary ? read_binary(p, dst, r, field, threshold) : read_numbers(p, dst, r, field);
+	return how->binary ? read_binary(p, dst, r, field, threshold)
+	                   : read_numbers(p, dst, r, field);
 }
 
 int
@@ -121,7 +123,8 @@ mask_pair_read(struct mask_pair *p, struct rec *r, const struct mask_how *how)
 	if (how->binary && !how->truth && !how->dict)
 		rc = read_record_mask(p, &p->truth, r);
 	else
-		rc = read_either(p, &p->truth, r, how, how->truth ? how->truth : "mask_file_name", -1);
+		rc = read_either(
+		    p, &p->truth, r, how, how->truth ? how->truth : "mask_file_name", -1);
 	if (!rc)
 		rc = read_either(p, &p->pred, r, how, how->pred, how->threshold);
 	if (rc)
@@ -137,14 +140,15 @@ mask_pair_release(struct mask_pair *p)
 	*p = (struct mask_pair){ 0 };
 }
 
-/* ---- counts of many ---------------------------------------------------------------------------- */
+/* ---- counts of many -------------------------------------------------------------------------- */
 
 void
 mask_scores_init(struct mask_scores *m, int classes)
 {
 	*m = (struct mask_scores){ 0 };
 	seg_stats_init(&m->st, classes);
-	m->confusion = xcalloc((size_t)(classes + 1) * (size_t)(classes + 1), sizeof(*m->confusion));
+	m->confusion =
+	    xcalloc((size_t)(classes + 1) * (size_t)(classes + 1), sizeof(*m->confusion));
 }
 
 void

@@ -8,7 +8,7 @@
 
 /* How masks are read. */
 struct mask_how {
-	const char *truth;             /* field; NULL: whatever mask_of_record() finds, or mask_file_name */
+	const char *truth; /* field; NULL: whatever mask_of_record() finds, or mask_file_name */
 	const char *pred;              /* field */
 	int classes;                   /* binary: 2 */
 	bool binary;                   /* foreground is what is not 0 */
@@ -41,8 +41,8 @@ struct mask_scores {
 };
 void mask_scores_init(struct mask_scores *, int classes);
 void mask_scores_release(struct mask_scores *);
-/* One image, known by the number of its file and its line. one: its own counts, [1]. Call with a lock
- * held. */
+/* One image, known by the number of its file and its line. one: its own counts, [1]. Call with a
+ * lock held. */
 void mask_scores_add(struct mask_scores *, const struct seg_stats *one, const struct mask_pair *,
     int32_t ignore, size_t file, uint64_t line);
 /* Puts the images into the order of the input. */

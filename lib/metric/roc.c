@@ -51,7 +51,8 @@ roc_areas(const double *score, const uint8_t *truth, size_t n)
 		recall += step;
 	}
 	free(v);
-	r.roc_auc = r.positives && r.negatives ? roc / ((double)r.positives * (double)r.negatives) : NAN;
+	r.roc_auc =
+	    r.positives && r.negatives ? roc / ((double)r.positives * (double)r.negatives) : NAN;
 	r.pr_auc = r.positives ? pr : NAN;
 	r.average_precision = r.positives ? ap : NAN;
 	return r;

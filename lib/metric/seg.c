@@ -49,7 +49,7 @@ seg_reduction_find(const char *name)
 	return err("no reduction '%s'", name);
 }
 
-/* ---- counts ------------------------------------------------------------------------------------ */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 void
 seg_stats_init(struct seg_stats *s, int classes)
@@ -174,7 +174,7 @@ seg_add_multilabel(struct seg_stats *s, const float *prob, const uint8_t *truth,
 	}
 }
 
-/* ---- scores ------------------------------------------------------------------------------------ */
+/* ---- scores ---------------------------------------------------------------------------------- */
 
 struct counts {
 	int64_t tp, fp, fn, tn;

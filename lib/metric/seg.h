@@ -1,6 +1,6 @@
 /*
- * Counts of true and false positives and negatives per image and class, and the scores made of them:
- * the functions and reductions of segmentation_models_pytorch 0.3 (metrics/functional).
+ * Counts of true and false positives and negatives per image and class, and the scores made of
+ * them: the functions and reductions of segmentation_models_pytorch 0.3 (metrics/functional).
  *
  *	struct seg_stats st;
  *	seg_stats_init(&st, 3);
@@ -37,8 +37,8 @@ enum { SEG_NO_IGNORE = INT32_MIN };
  * One image each. Labels outside 0..c-1 belong to no class (they count as negatives of all), those
  * of the truth that equal `ignore` are left out of every count.
  *	multiclass  pred, truth: [pixels] class numbers
- *	multilabel  prob: [c][pixels] probabilities, positive if >= threshold; truth: [c][pixels], nonzero
- *	            is positive. With c = 1 this is the library's binary mode.
+ *	multilabel  prob: [c][pixels] probabilities, positive if >= threshold; truth: [c][pixels],
+ *	            positive if not 0. With c = 1 this is the library's binary mode.
  */
 void seg_add_multiclass(struct seg_stats *, const int32_t *pred, const int32_t *truth,
     size_t pixels, int32_t ignore);

@@ -41,7 +41,7 @@ layout(void **state)
 	assert_int_equal(sheet_write(&s, path, 1, NULL), 0);
 	assert_int_equal(image_read(&out, path, 0, 0), 0);
 	assert_int_equal(out.c, 3);
-	assert_int_equal(out.w, 3 + 2 * 11 + 3);
+	assert_int_equal(out.w, 3 + 2 * 11);
 	assert_int_equal(out.h, 3 + 2 * 11);
 	assert_int_equal(*pixel(&out, 3, 3), 0); /* enlarged to the whole cell */
 	assert_int_equal(*pixel(&out, 10, 10), 0);
@@ -56,7 +56,7 @@ layout(void **state)
 
 	assert_int_equal(sheet_write(&s, path, 2, NULL), 0); /* both rows beside each other */
 	assert_int_equal(image_read(&out, path, 0, 0), 0);
-	assert_int_equal(out.w, 2 * (2 * 11 + 3) + 3);
+	assert_int_equal(out.w, 3 + 2 * 11 + 9 + 3 + 2 * 11);
 	assert_int_equal(out.h, 3 + 11);
 	image_release(&out);
 	assert_int_equal(sheet_write(&s, "no/such/folder.png", 1, NULL), -1);
@@ -91,7 +91,8 @@ captions(void **state)
 			ink[y > 20] += black_here;
 		}
 	}
-	assert_int_equal(ink[0], 2 * 18 + 4); /* two letters A of 18 pixels, a dot of 4 for the rest */
+	/* two letters A of 18 pixels, a dot of 4 for the rest */
+	assert_int_equal(ink[0], 2 * 18 + 4);
 	assert_true(ink[1] > 20);
 	sheet_release(&s);
 	image_release(&black);
@@ -113,7 +114,8 @@ letters(void **state)
 	for (int y = 0; y < 9; y++)
 		for (int x = 0; x < 9; x++)
 			assert_int_equal(*pixel(&im, x, y),
-			    x >= 1 && x < 6 && y >= 1 && y < 8 && want[y - 1][x - 1] == '#' ? 255 : 0);
+			    x > 0 && x < 6 && y > 0 && y < 8 && want[y - 1][x - 1] == '#' ? 255
+			                                                                  : 0);
 	sheet_text(&im, -3, 5, "all of it is cut at the edges", red);
 	image_release(&im);
 }

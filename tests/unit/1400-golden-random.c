@@ -1,7 +1,7 @@
 /*
  * Draws of CPython's random and the fair split made with them, equal to the last bit. Reads
- * python_random_split.json below the folder of reference sets given as argument or in $GOLDEN (in it,
- * in random or in golden-random); without one, the copy in tests/golden.
+ * python_random_split.json below the folder of reference sets given as argument or in $GOLDEN (in
+ * it, in random or in golden-random); without one, the copy in tests/golden.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -19,7 +19,8 @@ static int tests, failures;
 static void
 report(size_t wrong, size_t n, const char *what)
 {
-	printf("%sok %d - %s: %zu of %zu differ, bound 0\n", wrong ? "not " : "", ++tests, what, wrong, n);
+	printf("%sok %d - %s: %zu of %zu differ, bound 0\n", wrong ? "not " : "", ++tests, what,
+	    wrong, n);
 	failures += wrong != 0;
 }
 
@@ -72,9 +73,11 @@ read_videos(const struct json *j, int object, struct fair_video *v, struct inter
 
 	for (int i = 0; i < j->v[object].size; i++, at = j->v[at + 1].next) {
 		v[i].id = json_str(j, at, mem);
-		v[i].phase = arena_alloc(mem, ((size_t)j->v[at + 1].size + 1) * sizeof(*v[i].phase));
+		v[i].phase =
+		    arena_alloc(mem, ((size_t)j->v[at + 1].size + 1) * sizeof(*v[i].phase));
 		for (v[i].n = 0; v[i].n < j->v[at + 1].size; v[i].n++)
-			v[i].phase[v[i].n] = intern_add(phases, json_str(j, json_at(j, at + 1, v[i].n), mem));
+			v[i].phase[v[i].n] =
+			    intern_add(phases, json_str(j, json_at(j, at + 1, v[i].n), mem));
 	}
 }
 
@@ -136,7 +139,8 @@ check_all(const struct json *j)
 		else if (!strncmp(key, "shuffle_seed_", 13))
 			check_order(j, key, at + 1, strtoull(key + 13, NULL, 10), 0);
 		else if (!strncmp(key, "image_folder_seed", 17) && order >= 0)
-			check_order(j, key, order, strtoull(seed + 5, NULL, 10), (size_t)j->v[order].size);
+			check_order(
+			    j, key, order, strtoull(seed + 5, NULL, 10), (size_t)j->v[order].size);
 		else if (!strncmp(key, "split_", 6) && videos >= 0)
 			check_split(j, key, at + 1, videos);
 	}
@@ -154,12 +158,14 @@ main(int argc, char **argv)
 	prog_init(argv[0]);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		free(path);
-		path = xasprintf("%s/%spython_random_split.json", dir ? dir : "tests/golden", places[i]);
+		path = xasprintf(
+		    "%s/%spython_random_split.json", dir ? dir : "tests/golden", places[i]);
 		if (file_exists(path))
 			break;
 	}
 	if (!file_exists(path)) {
-		printf("1..0 # SKIP no python_random_split.json in %s\n", dir ? dir : "tests/golden");
+		printf(
+		    "1..0 # SKIP no python_random_split.json in %s\n", dir ? dir : "tests/golden");
 		return 0;
 	}
 	if (json_read_file(&j, &text, path))

@@ -21,8 +21,8 @@ static int tests, failures;
 static void
 report(bool good, const char *what, double error)
 {
-	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what, error,
-	    bound);
+	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what,
+	    error, bound);
 	failures += !good;
 }
 
@@ -149,7 +149,8 @@ check_values(const struct json *j, int group, const struct seg_stats *s, const d
 			m = seg_metric_find(metric);
 			if (r < 0 || m < 0)
 				die("%s: %s", key, errmsg());
-			e = relative(seg_score((enum seg_metric)m, s, (enum seg_reduction)r, NULL, 1),
+			e = relative(
+			    seg_score((enum seg_metric)m, s, (enum seg_reduction)r, NULL, 1),
 			    number(j, v + 1));
 			free(metric);
 		}
@@ -159,7 +160,7 @@ check_values(const struct json *j, int group, const struct seg_stats *s, const d
 	arena_release(&mem);
 }
 
-/* All elements of a tensor as doubles; *images and *pixels (the rest of its dimensions but classes). */
+/* All elements of a tensor as doubles, its dimensions in n; caller frees. */
 static double *
 tensor(const struct safetensors *st, const char *name, int64_t *n)
 {
@@ -190,7 +191,8 @@ static void
 check_multiclass(const struct safetensors *st, const struct json *j, int group)
 {
 	int64_t d[ST_MAXDIM], unused[256];
-	double *p = tensor(st, "multiclass_pred", d), *t = tensor(st, "multiclass_target_ignore255", d);
+	double *p = tensor(st, "multiclass_pred", d),
+	       *t = tensor(st, "multiclass_target_ignore255", d);
 	size_t pixels = (size_t)(d[1] * d[2]);
 	int32_t *a = xmalloc(pixels * sizeof(*a)), *b = xmalloc(pixels * sizeof(*b));
 	double weights[256];

@@ -1,8 +1,8 @@
 /*
- * Scores of a phase classifier: confusion matrices, precision and F1 of the normalised matrix, ROC and
- * PR areas one against the rest, as scikit-learn 1.2 computes them. Reads classifier/nsw_metrics.json
- * below the folder of reference sets given as argument or in $GOLDEN; without one, the copy in
- * tests/golden. And areas with ties, worked out by hand.
+ * Scores of a phase classifier: confusion matrices, precision and F1 of the normalised matrix, ROC
+ * and PR areas one against the rest, as scikit-learn 1.2 computes them. Reads
+ * classifier/nsw_metrics.json below the folder of reference sets given as argument or in $GOLDEN;
+ * without one, the copy in tests/golden. And areas with ties, worked out by hand.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -25,8 +25,8 @@ report(double error, const char *what)
 {
 	bool good = error <= bound;
 
-	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what, error,
-	    bound);
+	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what,
+	    error, bound);
 	failures += !good;
 }
 
@@ -63,14 +63,16 @@ compare(const struct json *j, int expected, const char *key, const double *x, in
 static void
 matrices(const struct json *j, int expected, const struct confusion *m)
 {
-	int counts = json_get(j, expected, "conf_mat"), shares = json_get(j, expected, "norm_conf_mat");
+	int counts = json_get(j, expected, "conf_mat"),
+	    shares = json_get(j, expected, "norm_conf_mat");
 	double a = 0, b = 0;
 
 	for (int i = 0; i < m->c * m->c; i++) {
 		int row = json_at(j, counts, i / m->c), share = json_at(j, shares, i / m->c);
 
 		a = fmax(a, fabs((double)m->n[i] - at(j, row, (size_t)(i % m->c))));
-		b = fmax(b, fabs(confusion_share(m, i / m->c, i % m->c) - at(j, share, (size_t)(i % m->c))));
+		b = fmax(b, fabs(confusion_share(m, i / m->c, i % m->c) -
+		                 at(j, share, (size_t)(i % m->c))));
 	}
 	report(a, "conf_mat");
 	report(b, "norm_conf_mat");
@@ -80,7 +82,8 @@ static void
 run(const struct json *j)
 {
 	int c = (int)number(j, json_get(j, 0, "n_classes")), expected = json_get(j, 0, "expected");
-	int truth = json_get(j, 0, "true"), pred = json_get(j, 0, "pred"), prob = json_get(j, 0, "prob");
+	int truth = json_get(j, 0, "true"), pred = json_get(j, 0, "pred"),
+	    prob = json_get(j, 0, "prob");
 	size_t n = truth < 0 ? 0 : (size_t)j->v[truth].size;
 	double *x = xmalloc(5 * (size_t)c * sizeof(*x)), *score = xmalloc((n + 1) * sizeof(*score));
 	uint8_t *one = xmalloc(n + 1);
@@ -119,8 +122,8 @@ run(const struct json *j)
 	free(one);
 }
 
-/* Scores 3 2 2 1, truth 1 0 1 0: the tie is one step. ROC: (0,0) (0,.5) (.5,1) (1,1): 1 - .25/2 = .875.
- * PR: (0,1) (.5,1) (1,2/3) (1,1/2): .5 + .5 * 5/6; AP: .5 + .5 * 2/3. */
+/* Scores 3 2 2 1, truth 1 0 1 0: the tie is one step. ROC: (0,0) (0,.5) (.5,1) (1,1): 1 - .25/2 =
+ * .875. PR: (0,1) (.5,1) (1,2/3) (1,1/2): .5 + .5 * 5/6; AP: .5 + .5 * 2/3. */
 static void
 ties(void)
 {
@@ -148,7 +151,8 @@ main(int argc, char **argv)
 
 	prog_init(argv[0]);
 	if (!file_exists(path)) {
-		printf("1..0 # SKIP no classifier/nsw_metrics.json in %s\n", dir ? dir : "tests/golden");
+		printf("1..0 # SKIP no classifier/nsw_metrics.json in %s\n",
+		    dir ? dir : "tests/golden");
 		return 0;
 	}
 	if (json_read_file(&j, &text, path))
