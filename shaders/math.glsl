@@ -65,8 +65,8 @@ log_p(vec4 x)
 
 	y = vec4(e) * 0.693359375 + (y - vec4(e) * 2.12194440e-4);
 	y = mix(y, vec4(uintBitsToFloat(0xFF800000u)), equal(x, vec4(0)));
-	y = mix(y, vec4(uintBitsToFloat(0x7FC00000u)), lessThan(x, vec4(0)));
-	return mix(y, x, greaterThanEqual(floatBitsToUint(x) & 0x7FFFFFFFu, uvec4(0x7F800000u)));
+	y = mix(y, x, greaterThanEqual(floatBitsToUint(x) & 0x7FFFFFFFu, uvec4(0x7F800000u)));
+	return mix(y, vec4(uintBitsToFloat(0x7FC00000u)), lessThan(x, vec4(0)));
 }
 
 vec4 sigmoid_p(vec4 x) { return 1 / (1 + exp_p(-x)); }
