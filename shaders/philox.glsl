@@ -56,7 +56,7 @@ normal_pair(uvec2 w)
 	l = l * y;
 	// an angle in [-pi/4, pi/4)
 	a = float(int(w.y >> 6 & 0xFFFFFFu) - 0x800000);
-	a = a * 9.36280285e-8;
+	a = a * 9.36267571e-8;
 	q = a * a;
 	s = q * 2.75573192e-6;
 	s = s - 1.98412698e-4;

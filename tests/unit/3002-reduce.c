@@ -132,7 +132,7 @@ call_sum(void *ctx, struct tensor **in, int n)
 static void
 sum_gradients(void **state)
 {
-	const size_t which[] = { 1, 4, 7, 8, 11, 14, 23, 26, 28, 30 };
+	const size_t which[] = { 1, 3, 7, 11, 23, 27, 28, 29, 30 };
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(which) / sizeof(*which); k++) {
