@@ -245,6 +245,17 @@ done >many
 	echo $? >status
 ) | head -n 1 >first
 is 'a reader that goes away' "$(cat status)" 141
+# ---- killed midway ----
+mkfifo fifo
+splitsel --weights 1,1 --split-json killed.json --summary killed fifo >/dev/null 2>&1 &
+pid=$!
+exec 3>fifo
+head -1 in.jsonl >&3
+kill -TERM $pid
+wait $pid 2>/dev/null
+is 'killed by the signal' $? 143
+exec 3>&-
+is 'nothing half is left' "$(find . -name 'killed*' -o -name '.phantom*')" ''
 rc 0 'empty input' splitsel --weights 8,1,1 /dev/null
 is 'empty output' "$(wc -c <stdout)" 0
 rc 2 'parts that would be empty' splitsel --weights 1,1,1 odd

@@ -233,6 +233,17 @@ rc 2 'an output that cannot be written' score -o /nosuch/file masks.jsonl
 	echo $? >status
 ) | head -n 1 >first
 is 'a reader that goes away' "$(cat status)" 141
+# ---- killed midway ----
+mkfifo fifo
+score -o killed --confusion killed.csv fifo >/dev/null 2>&1 &
+pid=$!
+exec 3>fifo
+head -1 masks.jsonl >&3
+kill -TERM $pid
+wait $pid 2>/dev/null
+is 'killed by the signal' $? 143
+exec 3>&-
+is 'nothing half is left' "$(find . -name 'killed*' -o -name '.phantom*')" ''
 rc 0 'empty input' score /dev/null
 is 'no results' "$(wc -c <stdout)" 0
 rc 0 'empty input, labels' score --task labels /dev/null

@@ -9,7 +9,7 @@
  *	split_write(&s, &out_options, &out);
  *	split_release(&s);
  *
- * Memory: the lines, and about 130 bytes more for each record.
+ * Memory: the lines, and about 170 bytes more for each record.
  */
 #ifndef DATA_SPLIT_H
 #define DATA_SPLIT_H

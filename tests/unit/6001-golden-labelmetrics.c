@@ -142,6 +142,32 @@ ties(void)
 	report(fabs(x.roc_auc - 0.5) + fabs(x.average_precision - 0.5), "all equal");
 }
 
+/* Truth 25 and 25, predicted 30 and 20, 35 of 50 right: expected .5, kappa (.7 - .5) / .5 = .4. */
+static void
+counts(void)
+{
+	static const int n[4] = { 20, 5, 10, 15 };
+	struct confusion_scores s;
+	struct confusion m;
+
+	confusion_init(&m, 2);
+	for (int i = 0; i < 4; i++)
+		for (int k = 0; k < n[i]; k++)
+			confusion_add(&m, i / 2, i % 2);
+	report(fabs(confusion_accuracy(&m) - 0.7), "accuracy");
+	report(fabs(confusion_kappa(&m) - 0.4), "kappa");
+	s = confusion_scores(&m, 0, 0);
+	report(fabs(s.precision - 20.0 / 30) + fabs(s.recall - 0.8) + fabs(s.f1 - 40.0 / 55),
+	    "scores by counts");
+	confusion_release(&m);
+	confusion_init(&m, 2);
+	confusion_add(&m, 0, 0);
+	s = confusion_scores(&m, 1, 1);
+	report(isnan(s.precision) && isnan(s.recall) && !s.support ? 0 : 1, "a class of nothing");
+	report(fabs(confusion_balanced_accuracy(&m) - 1), "which has no recall");
+	confusion_release(&m);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -159,6 +185,7 @@ main(int argc, char **argv)
 		die("%s", errmsg());
 	run(&j);
 	ties();
+	counts();
 	printf("1..%d\n", tests);
 	json_release(&j);
 	free(text);
