@@ -260,8 +260,8 @@ put_classes(const char *name, enum seg_metric m, const struct seg_stats *s)
 			tn += s->tn[at];
 		}
 		x = seg_score_of(m, tp, fp, fn, tn);
-		result_put(&results, 
-		    name, "none", classes.name[k + mk.skip], isnan(x) ? o.zero_division : x, s->n);
+		result_put(&results, name, "none", classes.name[k + mk.skip],
+		    isnan(x) ? o.zero_division : x, s->n);
 	}
 }
 
