@@ -105,7 +105,7 @@ run(const struct safetensors *st, const struct safetensors *inputs, const char *
 {
 	char prediction[32], name[64], word[160];
 	int steps;
-	int64_t n, total, nt;
+	int64_t n = 0, total = 0, nt = 0;
 	float *initial = values(inputs, "initial", &n), *outs = values(inputs, "model_outputs", NULL);
 	float *noise = values(inputs, "noises", NULL), *want, *times, *x, *in, *scaled, *sigmas;
 	struct noises d = { noise, (size_t)n, 0 };
@@ -215,7 +215,7 @@ tables_equal_diffusers(void **state)
 	(void)state;
 	assert_int_equal(st_open(&st, path), 0);
 	for (int i = 0; i < 4; i++) {
-		int64_t n;
+		int64_t n = 0;
 		float *want = values(&st, names[i], &n), *got;
 		struct noise_config c;
 		struct noise_schedule s;
