@@ -23,7 +23,6 @@ struct unet_config {
 	double freq_shift;
 	int sample_size;
 	bool upcast_attention;
-	int class_embed;             /* rows of NSW's class embedding; 0: none */
 };
 struct unet_blocks;
 

@@ -1,0 +1,113 @@
+#include "model/sd_blocks.h"
+
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { NAME_LEN = 400 };
+
+static void
+make_name(char *name, const char *fmt, va_list ap)
+{
+	int n = vsnprintf(name, NAME_LEN, fmt, ap);
+
+	if (n < 0 || n >= NAME_LEN)
+		die("layer: a name is too long");
+}
+
+#define NAMED(name, fmt) \
+	char name[NAME_LEN]; \
+	va_list ap; \
+	va_start(ap, fmt); \
+	make_name(name, fmt, ap); \
+	va_end(ap)
+
+void
+gn_layer_init(struct gn_layer *l, struct params *ps, int64_t c, int groups, double eps, const char *fmt,
+    ...)
+{
+	NAMED(name, fmt);
+
+	*l = (struct gn_layer){ .groups = groups, .eps = eps };
+	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
+	params_add(ps, &l->b, PARAM_PLAIN, 1, &c, "%s.bias", name);
+}
+
+struct tensor *
+gn_layer_forward(const struct gn_layer *l, struct tensor *x, enum act act)
+{
+	return op_group_norm(x, l->groups, l->w, l->b, l->eps, act);
+}
+
+void
+ln_layer_init(struct ln_layer *l, struct params *ps, int64_t c, double eps, const char *fmt, ...)
+{
+	NAMED(name, fmt);
+
+	*l = (struct ln_layer){ .eps = eps };
+	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
+	params_add(ps, &l->b, PARAM_PLAIN, 1, &c, "%s.bias", name);
+}
+
+struct tensor *
+ln_layer_forward(const struct ln_layer *l, struct tensor *x)
+{
+	return op_layer_norm(x, l->w, l->b, l->eps);
+}
+
+void
+sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, int64_t time, int groups,
+    double eps, const char *fmt, ...)
+{
+	NAMED(name, fmt);
+
+	*r = (struct sd_resnet){ 0 };
+	gn_layer_init(&r->norm1, ps, in, groups, eps, "%s.norm1", name);
+	conv_layer_init(&r->conv1, ps, in, out, 3, CONV_SAME(3), true, "%s.conv1", name);
+	if (time)
+		linear_layer_init(&r->time, ps, time, out, true, "%s.time_emb_proj", name);
+	gn_layer_init(&r->norm2, ps, out, groups, eps, "%s.norm2", name);
+	conv_layer_init(&r->conv2, ps, out, out, 3, CONV_SAME(3), true, "%s.conv2", name);
+	if (in != out)
+		conv_layer_init(&r->shortcut, ps, in, out, 1, (struct conv){ 0 }, true, "%s.conv_shortcut",
+		    name);
+}
+
+struct tensor *
+sd_resnet_forward(const struct sd_resnet *r, struct tensor *x, struct tensor *time)
+{
+	struct tensor *h;
+
+	scope_open();
+	h = conv_layer_forward(&r->conv1, gn_layer_forward(&r->norm1, x, ACT_SILU));
+	if (r->time.w) {
+		struct tensor *t = linear_layer_forward(&r->time, time, ACT_NONE);
+
+		h = op_add(h, op_view(t, t->dim[0], 1, 1, t->dim[1]));
+	}
+	h = conv_layer_forward(&r->conv2, gn_layer_forward(&r->norm2, h, ACT_SILU));
+	if (r->shortcut.w)
+		x = conv_layer_forward(&r->shortcut, x);
+	return scope_keep(op_add(x, h));
+}
+
+void
+sd_downsample_init(struct conv_layer *l, struct params *ps, int64_t c, bool asymmetric, const char *fmt,
+    ...)
+{
+	struct conv geo = { .stride = 2, .left = !asymmetric, .top = !asymmetric, .right = 1, .bottom = 1 };
+	NAMED(name, fmt);
+
+	conv_layer_init(l, ps, c, c, 3, geo, true, "%s", name);
+}
+
+struct tensor *
+sd_upsample(const struct conv_layer *l, struct tensor *x, int h, int w)
+{
+	struct tensor *y;
+
+	scope_open();
+	y = conv_layer_forward(l, op_resize_nearest(x, h, w));
+	return scope_keep(y);
+}

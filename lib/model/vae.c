@@ -1,0 +1,259 @@
+#include "model/vae.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "model/sd_blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { VAE_MAXLAYERS = 8 };
+static const double eps = 1e-6; /* of every norm of the autoencoder */
+
+struct vae_attention {
+	struct gn_layer norm;
+	struct linear_layer q, k, v, out;
+};
+
+/* resnet, attention, resnet */
+struct vae_mid {
+	struct sd_resnet resnet[2];
+	struct vae_attention attention;
+};
+
+struct vae_level {
+	struct sd_resnet resnet[VAE_MAXLAYERS + 1];
+	struct conv_layer sample; /* .w NULL: the last level keeps its size */
+};
+
+struct vae_half {
+	struct conv_layer in, out;
+	struct vae_level level[VAE_LEVELS];
+	struct vae_mid mid;
+	struct gn_layer norm;
+};
+
+struct vae_blocks {
+	struct vae_half encoder, decoder;
+	struct conv_layer quant, post_quant;
+};
+
+static int
+get_int(const struct json *j, int obj, const char *key, int max, int *out)
+{
+	int v = json_get(j, obj, key);
+	int64_t n;
+
+	if (v < 0 || j->v[v].type == JSON_NULL)
+		return 0;
+	if (json_int(j, v, &n) || n < 1 || n > max)
+		return err("%s: want a whole number from 1 to %d", key, max);
+	*out = (int)n;
+	return 0;
+}
+
+int
+vae_config_get(struct vae_config *c, const struct json *j, int v)
+{
+	int w = json_get(j, v, "block_out_channels"), s = json_get(j, v, "scaling_factor");
+	int up = json_get(j, v, "force_upcast");
+
+	*c = (struct vae_config){ .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 1,
+		.width = { 64 }, .layers = 1, .groups = 32, .sample_size = 32, .scaling = 0.18215,
+		.force_upcast = true };
+	if (get_int(j, v, "in_channels", 1024, &c->in_channels) ||
+	    get_int(j, v, "out_channels", 1024, &c->out_channels) ||
+	    get_int(j, v, "latent_channels", 1024, &c->latent) ||
+	    get_int(j, v, "layers_per_block", VAE_MAXLAYERS, &c->layers) ||
+	    get_int(j, v, "norm_num_groups", 1024, &c->groups) ||
+	    get_int(j, v, "sample_size", 1 << 16, &c->sample_size) ||
+	    (s >= 0 && j->v[s].type != JSON_NULL && json_num(j, s, &c->scaling)) ||
+	    (up >= 0 && j->v[up].type != JSON_NULL && json_bool(j, up, &c->force_upcast)))
+		return err_prefix("vae");
+	if (w >= 0) {
+		if (j->v[w].type != JSON_ARRAY || j->v[w].size < 1 || j->v[w].size > VAE_LEVELS)
+			return err("vae: block_out_channels: want 1 to %d numbers", VAE_LEVELS);
+		c->levels = j->v[w].size;
+		for (int i = 0, e = w + 1; i < c->levels; i++, e = j->v[e].next) {
+			int64_t n;
+
+			if (json_int(j, e, &n) || n < 1 || n > 1 << 16)
+				return err("vae: block_out_channels: want whole numbers");
+			c->width[i] = (int)n;
+		}
+	}
+	for (int i = 0; i < c->levels; i++)
+		if (c->width[i] % c->groups)
+			return err("vae: %d channels in %d groups", c->width[i], c->groups);
+	if (!(c->scaling > 0))
+		return err("vae: scaling_factor %g", c->scaling);
+	return 0;
+}
+
+void
+vae_config_put(const struct vae_config *c, struct sb *sb)
+{
+	sb_printf(sb, "{\n  \"_class_name\": \"AutoencoderKL\",\n  \"act_fn\": \"silu\",\n"
+	    "  \"in_channels\": %d,\n  \"out_channels\": %d,\n  \"latent_channels\": %d,\n"
+	    "  \"layers_per_block\": %d,\n  \"norm_num_groups\": %d,\n  \"sample_size\": %d,\n"
+	    "  \"scaling_factor\": %g,\n  \"block_out_channels\": [", c->in_channels, c->out_channels,
+	    c->latent, c->layers, c->groups, c->sample_size, c->scaling);
+	for (int i = 0; i < c->levels; i++)
+		sb_printf(sb, "%s%d", i ? ", " : "", c->width[i]);
+	sb_puts(sb, "],\n  \"down_block_types\": [");
+	for (int i = 0; i < c->levels; i++)
+		sb_printf(sb, "%s\"DownEncoderBlock2D\"", i ? ", " : "");
+	sb_puts(sb, "],\n  \"up_block_types\": [");
+	for (int i = 0; i < c->levels; i++)
+		sb_printf(sb, "%s\"UpDecoderBlock2D\"", i ? ", " : "");
+	sb_puts(sb, "]\n}\n");
+}
+
+static void
+mid_init(struct vae_mid *m, struct params *ps, int64_t c, int groups, const char *half)
+{
+	struct vae_attention *a = &m->attention;
+
+	for (int i = 0; i < 2; i++)
+		sd_resnet_init(&m->resnet[i], ps, c, c, 0, groups, eps, "%s.mid_block.resnets.%d", half, i);
+	gn_layer_init(&a->norm, ps, c, groups, eps, "%s.mid_block.attentions.0.group_norm", half);
+	linear_layer_init(&a->q, ps, c, c, true, "%s.mid_block.attentions.0.to_q", half);
+	linear_layer_init(&a->k, ps, c, c, true, "%s.mid_block.attentions.0.to_k", half);
+	linear_layer_init(&a->v, ps, c, c, true, "%s.mid_block.attentions.0.to_v", half);
+	linear_layer_init(&a->out, ps, c, c, true, "%s.mid_block.attentions.0.to_out.0", half);
+}
+
+static void
+encoder_init(struct vae_half *e, struct params *ps, const struct vae_config *c)
+{
+	int64_t in = c->width[0], last = c->width[c->levels - 1];
+
+	conv_layer_init(&e->in, ps, c->in_channels, in, 3, CONV_SAME(3), true, "encoder.conv_in");
+	for (int i = 0; i < c->levels; i++) {
+		for (int k = 0; k < c->layers; k++) {
+			sd_resnet_init(&e->level[i].resnet[k], ps, in, c->width[i], 0, c->groups, eps,
+			    "encoder.down_blocks.%d.resnets.%d", i, k);
+			in = c->width[i];
+		}
+		if (i + 1 < c->levels)
+			sd_downsample_init(&e->level[i].sample, ps, in, true,
+			    "encoder.down_blocks.%d.downsamplers.0.conv", i);
+	}
+	mid_init(&e->mid, ps, last, c->groups, "encoder");
+	gn_layer_init(&e->norm, ps, last, c->groups, eps, "encoder.conv_norm_out");
+	conv_layer_init(&e->out, ps, last, 2 * c->latent, 3, CONV_SAME(3), true, "encoder.conv_out");
+}
+
+static void
+decoder_init(struct vae_half *d, struct params *ps, const struct vae_config *c)
+{
+	int64_t in = c->width[c->levels - 1];
+
+	conv_layer_init(&d->in, ps, c->latent, in, 3, CONV_SAME(3), true, "decoder.conv_in");
+	mid_init(&d->mid, ps, in, c->groups, "decoder");
+	for (int i = 0; i < c->levels; i++) {
+		int64_t out = c->width[c->levels - 1 - i];
+
+		for (int k = 0; k <= c->layers; k++) {
+			sd_resnet_init(&d->level[i].resnet[k], ps, in, out, 0, c->groups, eps,
+			    "decoder.up_blocks.%d.resnets.%d", i, k);
+			in = out;
+		}
+		if (i + 1 < c->levels)
+			conv_layer_init(&d->level[i].sample, ps, in, in, 3, CONV_SAME(3), true,
+			    "decoder.up_blocks.%d.upsamplers.0.conv", i);
+	}
+	gn_layer_init(&d->norm, ps, in, c->groups, eps, "decoder.conv_norm_out");
+	conv_layer_init(&d->out, ps, in, c->out_channels, 3, CONV_SAME(3), true, "decoder.conv_out");
+}
+
+int
+vae_init(struct vae *m, const struct vae_config *cfg, enum dtype dtype, bool train)
+{
+	*m = (struct vae){ .cfg = *cfg, .blocks = xcalloc(1, sizeof(*m->blocks)) };
+	params_init(&m->ps, dtype, train);
+	encoder_init(&m->blocks->encoder, &m->ps, cfg);
+	decoder_init(&m->blocks->decoder, &m->ps, cfg);
+	conv_layer_init(&m->blocks->quant, &m->ps, 2 * cfg->latent, 2 * cfg->latent, 1, (struct conv){ 0 },
+	    true, "quant_conv");
+	conv_layer_init(&m->blocks->post_quant, &m->ps, cfg->latent, cfg->latent, 1, (struct conv){ 0 }, true,
+	    "post_quant_conv");
+	params_ready(&m->ps);
+	return 0;
+}
+
+void
+vae_release(struct vae *m)
+{
+	params_release(&m->ps);
+	free(m->blocks);
+	*m = (struct vae){ 0 };
+}
+
+int
+vae_factor(const struct vae *m)
+{
+	return 1 << (m->cfg.levels - 1);
+}
+
+static struct tensor *
+mid_forward(const struct vae_mid *m, struct tensor *x)
+{
+	const struct vae_attention *a = &m->attention;
+	struct tensor *h;
+
+	scope_open();
+	x = sd_resnet_forward(&m->resnet[0], x, NULL);
+	h = gn_layer_forward(&a->norm, x, ACT_NONE);
+	h = op_view(h, x->dim[0], x->dim[1] * x->dim[2], x->dim[3]);
+	h = op_attention(linear_layer_forward(&a->q, h, ACT_NONE), linear_layer_forward(&a->k, h, ACT_NONE),
+	    linear_layer_forward(&a->v, h, ACT_NONE), 1, 0, false);
+	h = linear_layer_forward(&a->out, h, ACT_NONE);
+	x = op_add(x, op_reshape(h, 4, x->dim));
+	return scope_keep(sd_resnet_forward(&m->resnet[1], x, NULL));
+}
+
+void
+vae_encode(const struct vae *m, struct tensor *x, struct tensor **mean, struct tensor **logvar)
+{
+	const struct vae_half *e = &m->blocks->encoder;
+	struct tensor *out[2];
+
+	scope_open();
+	x = conv_layer_forward(&e->in, x);
+	for (int i = 0; i < m->cfg.levels; i++) {
+		scope_open();
+		for (int k = 0; k < m->cfg.layers; k++)
+			x = sd_resnet_forward(&e->level[i].resnet[k], x, NULL);
+		if (e->level[i].sample.w)
+			x = conv_layer_forward(&e->level[i].sample, x);
+		x = scope_keep(x);
+	}
+	x = gn_layer_forward(&e->norm, mid_forward(&e->mid, x), ACT_SILU);
+	x = conv_layer_forward(&m->blocks->quant, conv_layer_forward(&e->out, x));
+	out[0] = op_slice(x, 3, 0, m->cfg.latent);
+	out[1] = op_clamp(op_slice(x, 3, m->cfg.latent, m->cfg.latent), -30, 20);
+	scope_keep_all(out, 2);
+	*mean = out[0];
+	*logvar = out[1];
+}
+
+struct tensor *
+vae_decode(const struct vae *m, struct tensor *z)
+{
+	const struct vae_half *d = &m->blocks->decoder;
+	struct tensor *x;
+
+	scope_open();
+	x = mid_forward(&d->mid, conv_layer_forward(&d->in, conv_layer_forward(&m->blocks->post_quant, z)));
+	for (int i = 0; i < m->cfg.levels; i++) {
+		scope_open();
+		for (int k = 0; k <= m->cfg.layers; k++)
+			x = sd_resnet_forward(&d->level[i].resnet[k], x, NULL);
+		if (d->level[i].sample.w)
+			x = sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]);
+		x = scope_keep(x);
+	}
+	x = conv_layer_forward(&d->out, gn_layer_forward(&d->norm, x, ACT_SILU));
+	return scope_keep(x);
+}
