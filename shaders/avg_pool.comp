@@ -19,56 +19,53 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_control_flow_attributes : require
 // The mean of each window; the padding counts if count_pad. SPREAD: its gradient.
-layout(local_size_x_id = 0) in;
-#include "value.glsl"
-#include "fastdiv.glsl"
+#include "pool.glsl"
 INV(0, x);
 OUTV(1, y);
-/* cols, width, height, total: of y; h, w: of x */
-layout(push_constant) uniform P {
-	fastdiv cols, width, height, stride;
-	uint total;
-	int h, w, k, pad, count_pad;
-};
-#include "pixels.glsl"
-#include "windows.glsl"
 
-/* How many values of window (oy, ox) of an image of hh by ww count. */
+/* One by how many values of window (oy, ox) of an image of hh by ww count. */
 float
-count(int oy, int ox, int hh, int ww)
+share(int oy, int ox, int hh, int ww)
 {
-	const int y0 = oy * int(stride.d) - pad, x0 = ox * int(stride.d) - pad;
+	const int y0 = oy * STRIDE - pad, x0 = ox * STRIDE - pad;
+	const int inside = (min(y0 + K, hh) - max(y0, 0)) * (min(x0 + K, ww) - max(x0, 0));
 
-	if (count_pad != 0)
-		return float(k * k);
-	return float((min(y0 + k, hh) - max(y0, 0)) * (min(x0 + k, ww) - max(x0, 0)));
+	return 1.0 / float(mix(inside, K * K, count_pad != 0));
 }
 
 void
 main()
 {
-	const uint i = pixel_index();
-	if (i >= total)
+	if (gl_GlobalInvocationID.x >= across)
 		return;
-	const ivec4 at = pixel_at(i);
+	const ivec4 at = pixel_at();
+	const uint plane = uint(at.w * h * w) * cols.d + uint(at.x);
 	V sum = V(0);
 
 #ifdef SPREAD
-	const ivec2 low = windows_from(at), high = windows_to(at);
+	/* windows o with 0 <= at + pad - o STRIDE < K: from the last on down */
+	const int oy = (at.z + pad) / STRIDE, ox = (at.y + pad) / STRIDE;
 
-	for (int oy = low.y; oy <= high.y; oy++)
-		for (int ox = low.x; ox <= high.x; ox++)
-			sum += LDV(x, uint((at.w * h + oy) * w + ox) * cols.d + uint(at.x)) /
-			    count(oy, ox, int(height.d), int(width.d));
-#else
-	for (int ky = 0; ky < k; ky++)
-		for (int kx = 0; kx < k; kx++) {
-			const int py = at.z * int(stride.d) - pad + ky, px = at.y * int(stride.d) - pad + kx;
-			if (py >= 0 && py < h && px >= 0 && px < w)
-				sum += LDV(x, uint((at.w * h + py) * w + px) * cols.d + uint(at.x));
+	[[unroll]] for (int j = 0; j < REACH; j++)
+		[[unroll]] for (int i = 0; i < REACH; i++) {
+			const int py = clamp(oy - j, 0, h - 1), px = clamp(ox - i, 0, w - 1);
+			const bool there = all(bvec4(py == oy - j, px == ox - i,
+			    at.z + pad - py * STRIDE < K, at.y + pad - px * STRIDE < K));
+			sum += LDV(x, plane + uint(py * w + px) * cols.d) *
+			    mix(0.0, share(py, px, height, width), there);
 		}
-	sum /= count(at.z, at.y, h, w);
+#else
+	for (int ky = 0; ky < K; ky++)
+		[[unroll]] for (int kx = 0; kx < K; kx++) {
+			const int py = at.z * STRIDE - pad + ky, px = at.y * STRIDE - pad + kx;
+			const int cy = clamp(py, 0, h - 1), cx = clamp(px, 0, w - 1);
+			const V v = LDV(x, plane + uint(cy * w + cx) * cols.d);
+			const bool inside = all(equal(ivec2(py, px), ivec2(cy, cx)));
+			sum += inside ? v : V(0);
+		}
+	sum *= share(at.z, at.y, h, w);
 #endif
-	STV(y, i, sum);
+	STV(y, pixel_index(), sum);
 }

@@ -10,11 +10,14 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_control_flow_attributes : require
 /*
- * y = (x - mean) / sqrt(variance + eps) w + b over each row, the variance from a second pass. A
- * workgroup does `each` rows.
+ * y = (x - mean) / sqrt(variance + eps) w + b over each row. A workgroup does ROWS rows, so that w and
+ * b are loaded once for all of them. Statistics in one pass: each invocation's sums are of deviations
+ * from its own first values (see norm_stat.comp), joined by Chan, Golub and LeVeque's formula.
  */
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint ROWS = 1u;
 #include "value.glsl"
 #include "group_sum.glsl"
 INV(0, x);
@@ -22,39 +25,46 @@ INVF(1, w);
 INVF(2, b);
 OUTV(3, y);
 layout(binding = 4) writeonly buffer B4 { vec4 stat[]; }; // of a row: mean, 1/deviation
-layout(push_constant) uniform P { uint rows, each, cols, channels, has_w, has_b; float eps; };
+layout(push_constant) uniform P { uint rows, cols, channels, has_w, has_b; float eps; };
 
 void
 main()
 {
 	const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x;
-	const uint from = (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x) * each;
-	const uint to = min(rows, from + each);
-	const float inverse = 1 / float(channels);
+	const uint from = (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x) * ROWS;
+	V first[ROWS], sum[ROWS], sq[ROWS];
+	float mean[ROWS], inv[ROWS], count = 0;
 
-	for (uint row = from; row < to; row++) {
-		const uint base = row * cols;
-		V sum = V(0), sq = V(0);
-
-		/* deviations from the row's first value: a large mean does not drown them */
-		const float first = vec4(LDV(x, base)).x;
-		for (uint c = lane; c < cols; c += lanes)
-			sum += LDV(x, base + c) - first;
-		const float mean = first + group_sum(vec2(total(sum))).x * inverse;
-		for (uint c = lane; c < cols; c += lanes) {
-			const V d = LDV(x, base + c) - mean;
-			sq += d * d;
-		}
-		const float inv = 1 / sqrt(group_sum(vec2(total(sq))).x * inverse + eps);
-		for (uint c = lane; c < cols; c += lanes) {
-			V v = (LDV(x, base + c) - mean) * inv;
-			if (has_w != 0u)
-				v *= LDVF(w, c);
-			if (has_b != 0u)
-				v += LDVF(b, c);
-			STV(y, base + c, v);
-		}
-		if (lane == 0u)
-			stat[row] = vec4(mean, inv, 0, 0);
+	if (from >= rows)
+		return;
+	[[unroll]] for (uint r = 0; r < ROWS; r++) {
+		first[r] = LDV(x, min(from + r, rows - 1u) * cols + min(lane, cols - 1u));
+		sum[r] = sq[r] = V(0);
 	}
+	for (uint c = lane; c < cols; c += lanes) {
+		[[unroll]] for (uint r = 0; r < ROWS; r++) {
+			const V d = LDV(x, min(from + r, rows - 1u) * cols + c) - first[r];
+			sum[r] += d;
+			sq[r] += d * d;
+		}
+		count += 1;
+	}
+	[[unroll]] for (uint r = 0; r < ROWS; r++) {
+		const float reference = vec4(LDV(x, min(from + r, rows - 1u) * cols)).x;
+		const V m = sum[r] / max(count, 1) + (first[r] - reference);
+		const float off = group_sum(vec2(count * total(m))).x / float(channels);
+		const V rest = sq[r] - sum[r] * sum[r] / max(count, 1) + count * (m - off) * (m - off);
+		mean[r] = reference + off;
+		inv[r] = 1 / sqrt(max(group_sum(vec2(total(rest))).x, 0) / float(channels) + eps);
+	}
+	for (uint c = lane; c < cols; c += lanes) {
+		const V scale = has_w != 0u ? LDVF(w, c) : V(1), shift = has_b != 0u ? LDVF(b, c) : V(0);
+		[[unroll]] for (uint r = 0; r < ROWS; r++)
+			if (from + r < rows)
+				STV(y, (from + r) * cols + c,
+				    (LDV(x, (from + r) * cols + c) - mean[r]) * (inv[r] * scale) + shift);
+	}
+	[[unroll]] for (uint r = 0; r < ROWS; r++)
+		if (lane == 0u && from + r < rows)
+			stat[from + r] = vec4(mean[r], inv[r], 0, 0);
 }

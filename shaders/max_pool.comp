@@ -19,42 +19,42 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
-// The maximum of each window, NaN if there is one; INDEX: and where the first is, ky k + kx, in a byte
-// a channel.
-layout(local_size_x_id = 0) in;
-#include "value.glsl"
-#include "fastdiv.glsl"
+#extension GL_EXT_control_flow_attributes : require
+/*
+ * The maximum of each window, NaN if there is one; INDEX: and where the first is, ky K + kx, in a byte
+ * a channel. Places outside the image are replaced by the nearest inside, which are in the window too.
+ */
+#include "pool.glsl"
 INV(0, x);
 OUTV(1, y);
 #ifdef INDEX
 OUTINDEX(2, index);
 #endif
-layout(push_constant) uniform P { fastdiv cols, width, height, stride; uint total; int h, w, k, pad; };
-#include "pixels.glsl"
 
 void
 main()
 {
-	const uint i = pixel_index();
-	if (i >= total)
+	if (gl_GlobalInvocationID.x >= across)
 		return;
-	const ivec4 at = pixel_at(i);
-	const int y0 = at.z * int(stride.d) - pad, x0 = at.y * int(stride.d) - pad;
+	const ivec4 at = pixel_at();
+	const int y0 = at.z * STRIDE - pad, x0 = at.y * STRIDE - pad;
 	vec4 best = vec4(uintBitsToFloat(0xFF800000u)); /* -infinity */
-	uvec4 where = uvec4(max(-y0, 0) * k + max(-x0, 0));
+	uvec4 where = uvec4(max(-y0, 0) * K + max(-x0, 0));
 
-	for (int ky = 0; ky < k; ky++)
-		for (int kx = 0; kx < k; kx++) {
-			const int iy = y0 + ky, ix = x0 + kx;
-			if (iy >= 0 && iy < h && ix >= 0 && ix < w) {
-				const vec4 v = vec4(LDV(x, uint((at.w * h + iy) * w + ix) * cols.d + uint(at.x)));
-				const bvec4 more = bvec4(uvec4(greaterThan(v, best)) | uvec4(isnan(v)));
-				best = mix(best, v, more);
-				where = mix(where, uvec4(ky * k + kx), more);
-			}
+	for (int ky = 0; ky < K; ky++) {
+		const int iy = clamp(y0 + ky, 0, h - 1);
+		const uint row = uint((at.w * h + iy) * w) * cols.d + uint(at.x);
+
+		[[unroll]] for (int kx = 0; kx < K; kx++) {
+			const int ix = clamp(x0 + kx, 0, w - 1);
+			const vec4 v = vec4(LDV(x, row + uint(ix) * cols.d));
+			const bvec4 more = bvec4(uvec4(greaterThan(v, best)) | uvec4(isnan(v)));
+			best = mix(best, v, more);
+			where = mix(where, uvec4((iy - y0) * K + ix - x0), more);
 		}
-	STV(y, i, V(best));
+	}
+	STV(y, pixel_index(), V(best));
 #ifdef INDEX
-	index[i] = PACK_INDEX(where);
+	index[pixel_index()] = PACK_INDEX(where);
 #endif
 }

@@ -19,49 +19,47 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
-// The gradient of max_pool: each input value is given those of the windows whose maximum it was.
-// TAKE, the transpose of that: each window takes the value at its maximum.
-layout(local_size_x_id = 0) in;
-#include "value.glsl"
-#include "fastdiv.glsl"
+#extension GL_EXT_control_flow_attributes : require
+/*
+ * The gradient of max_pool: each input value is given those of the windows whose maximum it was.
+ * TAKE, the transpose of that: each window takes the value at its maximum.
+ */
+#include "pool.glsl"
 INV(0, x);
-ININDEX(1, index);
-OUTV(2, y);
-/* cols, width, height, total: of y; h, w: of x */
-layout(push_constant) uniform P { fastdiv cols, width, height, stride; uint total; int h, w, k, pad; };
-#include "pixels.glsl"
-#include "windows.glsl"
+OUTV(1, y);
+ININDEX(2, index);
 
 void
 main()
 {
-	const uint i = pixel_index();
-	if (i >= total)
+	if (gl_GlobalInvocationID.x >= across)
 		return;
-	const ivec4 at = pixel_at(i);
+	const ivec4 at = pixel_at();
+	const uint plane = uint(at.w * h * w) * cols.d + uint(at.x);
 	vec4 v = vec4(0);
 
 #ifdef TAKE
-	const uvec4 where = LDINDEX(index, i);
-	const int y0 = at.z * int(stride.d) - pad, x0 = at.y * int(stride.d) - pad;
+	const uvec4 where = LDINDEX(index, pixel_index());
+	const int y0 = at.z * STRIDE - pad, x0 = at.y * STRIDE - pad;
 
-	for (int ky = 0; ky < k; ky++)
-		for (int kx = 0; kx < k; kx++) {
-			const int iy = y0 + ky, ix = x0 + kx;
-			if (iy >= 0 && iy < h && ix >= 0 && ix < w)
-				v = mix(v, vec4(LDV(x, uint((at.w * h + iy) * w + ix) * cols.d + uint(at.x))),
-				    equal(where, uvec4(ky * k + kx)));
+	for (int ky = 0; ky < K; ky++)
+		[[unroll]] for (int kx = 0; kx < K; kx++) {
+			const int iy = clamp(y0 + ky, 0, h - 1), ix = clamp(x0 + kx, 0, w - 1);
+			v = mix(v, vec4(LDV(x, plane + uint(iy * w + ix) * cols.d)),
+			    equal(where, uvec4(ky * K + kx)));
 		}
 #else
-	/* windows oy with 0 <= at.z + pad - oy stride < k */
-	const ivec2 low = windows_from(at), high = windows_to(at);
+	/* windows o with 0 <= at + pad - o STRIDE < K: from the last on down */
+	const int oy = (at.z + pad) / STRIDE, ox = (at.y + pad) / STRIDE;
 
-	for (int oy = low.y; oy <= high.y; oy++)
-		for (int ox = low.x; ox <= high.x; ox++) {
-			const uint o = uint((at.w * h + oy) * w + ox) * cols.d + uint(at.x);
-			const int ky = at.z + pad - oy * int(stride.d), kx = at.y + pad - ox * int(stride.d);
-			v += mix(vec4(0), vec4(LDV(x, o)), equal(LDINDEX(index, o), uvec4(ky * k + kx)));
+	[[unroll]] for (int j = 0; j < REACH; j++)
+		[[unroll]] for (int i = 0; i < REACH; i++) {
+			const int py = clamp(oy - j, 0, h - 1), px = clamp(ox - i, 0, w - 1);
+			const int ky = at.z + pad - py * STRIDE, kx = at.y + pad - px * STRIDE;
+			const bool there = all(bvec4(py == oy - j, px == ox - i, ky < K, kx < K));
+			const uint o = plane + uint(py * w + px) * cols.d;
+			v += mix(vec4(0), vec4(LDV(x, o)), equal(LDINDEX(index, o), uvec4(mix(-1, ky * K + kx, there))));
 		}
 #endif
-	STV(y, i, V(v));
+	STV(y, pixel_index(), V(v));
 }

@@ -17,11 +17,23 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint EACH = 4u; // quads of an invocation: 64 / local size
 #include "group_sum.glsl"
-layout(binding = 0) buffer B0 { vec4 p[]; };
+#ifdef TEXEL
+layout(binding = 0, rgba32f) uniform readonly imageBuffer p;
+layout(binding = 1, rgba32f) uniform readonly imageBuffer g;
+layout(binding = 2, r32ui) uniform readonly uimageBuffer state;
+#define LD4(name, i) imageLoad(name, int(i))
+#define LDU(name, i) imageLoad(name, int(i)).x
+#else
+layout(binding = 0) readonly buffer B0 { vec4 p[]; };
 layout(binding = 1) readonly buffer B1 { vec4 g[]; };
-layout(binding = 2) readonly buffer B2 { float factor; };
-layout(binding = 3) readonly buffer B3 { uvec4 table[]; };
-layout(binding = 4) buffer B4 { uint state[]; };
+layout(binding = 2) readonly buffer B2 { uint state[]; };
+#define LD4(name, i) name[i]
+#define LDU(name, i) name[i]
+#endif
+layout(binding = 3) readonly buffer B3 { float factor; };
+layout(binding = 4) readonly buffer B4 { uvec4 table[]; };
+layout(binding = 5) writeonly buffer B5 { vec4 new_p[]; };
+layout(binding = 6) writeonly buffer B6 { uint new_state[]; };
 layout(push_constant) uniform P { uint first, blocks, quad, word; float lr, decay, beta1, beta2, rate, root, eps; };
 
 float max4(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
@@ -113,49 +125,52 @@ main()
 	const uvec4 t = table[first + min(wg, blocks - 1u)];
 	const bool bytes = t.w != 0u;
 	const uint lane = gl_LocalInvocationID.x, s = t.z - word, at = t.x - quad;
-	const float scale = factor, top_m = uintBitsToFloat(state[s + 128u]);
-	const float top_v = uintBitsToFloat(state[s + 129u]);
+	const float scale = factor, top_m = uintBitsToFloat(LDU(state, s + 128u));
+	const float top_v = uintBitsToFloat(LDU(state, s + 129u));
 	vec4 m[EACH], v[EACH];
 	vec2 top = vec2(0);
 
+	if (wg >= blocks)
+		return;
 	[[unroll]] for (uint k = 0; k < EACH; k++) {
-		const uint i = lane + k * gl_WorkGroupSize.x, o = s + 4u * i;
-		m[k] = v[k] = vec4(0);
-		if (wg < blocks && 4u * i < t.y) {
-			const vec4 d = scale * g[at + i];
-			vec4 w = p[at + i];
-			if (bytes) {
-				m[k] = top_m * decode_m(state[s + i]);
-				v[k] = top_v * decode_v(state[s + 64u + i]);
-			} else {
-				m[k] = uintBitsToFloat(uvec4(state[o], state[o + 1u], state[o + 2u], state[o + 3u]));
-				v[k] = uintBitsToFloat(uvec4(state[o + 256u], state[o + 257u], state[o + 258u],
-				    state[o + 259u]));
-			}
-			m[k] = m[k] + (1 - beta1) * (d - m[k]);
-			v[k] = beta2 * v[k] + (1 - beta2) * d * d;
-			w -= lr * decay * w;
-			p[at + i] = w - rate * m[k] / (sqrt(v[k]) / root + eps);
+		const uint q = lane + k * gl_WorkGroupSize.x, i = min(q, (t.y - 1u) >> 2), o = s + 4u * i;
+		const vec4 d = scale * LD4(g, at + i);
+		vec4 w = LD4(p, at + i);
+		if (bytes) {
+			m[k] = top_m * decode_m(LDU(state, s + i));
+			v[k] = top_v * decode_v(LDU(state, s + 64u + i));
+		} else {
+			m[k] = uintBitsToFloat(uvec4(LDU(state, o), LDU(state, o + 1u), LDU(state, o + 2u),
+			    LDU(state, o + 3u)));
+			v[k] = uintBitsToFloat(uvec4(LDU(state, o + 256u), LDU(state, o + 257u),
+			    LDU(state, o + 258u), LDU(state, o + 259u)));
+		}
+		m[k] += (1 - beta1) * (d - m[k]);
+		v[k] = beta2 * v[k] + (1 - beta2) * d * d;
+		w -= lr * decay * w;
+		if (q == i) {
+			new_p[at + i] = w - rate * m[k] / (sqrt(v[k]) / root + eps);
 			top = max(top, vec2(max4(abs(m[k])), max4(v[k])));
 		}
 	}
 	top = group_max(top);
+	const vec2 inverse = 1 / max(top, vec2(1e-38));
 	[[unroll]] for (uint k = 0; k < EACH; k++) {
 		const uint i = lane + k * gl_WorkGroupSize.x, o = s + 4u * i;
-		if (wg < blocks && 4u * i < t.y) {
+		if (4u * i < t.y) {
 			if (bytes) {
-				state[s + i] = encode_m(m[k] / max(top.x, 1e-38));
-				state[s + 64u + i] = encode_v(v[k] / max(top.y, 1e-38));
+				new_state[s + i] = encode_m(m[k] * inverse.x);
+				new_state[s + 64u + i] = encode_v(v[k] * inverse.y);
 			} else {
 				[[unroll]] for (uint c = 0; c < 4u; c++) {
-					state[o + c] = floatBitsToUint(m[k][c]);
-					state[o + 256u + c] = floatBitsToUint(v[k][c]);
+					new_state[o + c] = floatBitsToUint(m[k][c]);
+					new_state[o + 256u + c] = floatBitsToUint(v[k][c]);
 				}
 			}
 		}
 	}
-	if (wg < blocks && bytes && lane == 0u) {
-		state[s + 128u] = floatBitsToUint(top.x);
-		state[s + 129u] = floatBitsToUint(top.y);
+	if (bytes && lane == 0u) {
+		new_state[s + 128u] = floatBitsToUint(top.x);
+		new_state[s + 129u] = floatBitsToUint(top.y);
 	}
 }

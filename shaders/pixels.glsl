@@ -1,16 +1,16 @@
-/* One value of V of an image [n, height, width, cols] an invocation, counted in two dimensions of
- * workgroups. The includer declares fastdivs cols, width, height and the number of values, total. */
-uint pixel_index()
+/* One value of V of an image [n, height, width, cols] an invocation: workgroups in y and z are rows and
+ * samples. The includer declares fastdiv cols and the row's values, across. */
+uint
+pixel_index()
 {
-	return (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x) * gl_WorkGroupSize.x +
-	    gl_LocalInvocationID.x;
+	return (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * across + gl_GlobalInvocationID.x;
 }
 
-/* Column, x, y and sample of value i. */
+/* Column, x, y and sample. */
 ivec4
-pixel_at(uint i)
+pixel_at()
 {
-	const uint p = div_by(i, cols), q = div_by(p, width), n = div_by(q, height);
+	const uint p = div_by(gl_GlobalInvocationID.x, cols);
 
-	return ivec4(i - p * cols.d, p - q * width.d, q - n * height.d, n);
+	return ivec4(gl_GlobalInvocationID.x - p * cols.d, p, gl_WorkGroupID.yz);
 }

@@ -29,10 +29,11 @@ layout(local_size_x_id = 0) in;
 #include "fastdiv.glsl"
 INV(0, x);
 OUTV(1, y);
-/* cols, width, height, total: of y; h, w: of x; steps: input per output */
+/* height, width: of y; h, w: of x; steps: input per output */
 layout(push_constant) uniform P {
-	fastdiv cols, width, height;
-	uint total;
+	fastdiv cols;
+	uint across;
+	fastdiv height, width;
 	int h, w;
 	float step_y, step_x, half_;
 };
@@ -73,10 +74,10 @@ reach(int i, float step, int n, int m)
 void
 main()
 {
-	const uint i = pixel_index();
-	if (i >= total)
+	if (gl_GlobalInvocationID.x >= across)
 		return;
-	const ivec4 at = pixel_at(i);
+	const uint i = pixel_index();
+	const ivec4 at = pixel_at();
 #ifdef SPREAD
 	const ivec2 ry = reach(at.z, step_y, int(height.d), h), rx = reach(at.y, step_x, int(width.d), w);
 	V v = V(0);

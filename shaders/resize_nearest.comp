@@ -26,17 +26,17 @@ layout(local_size_x_id = 0) in;
 #include "fastdiv.glsl"
 INV(0, x);
 OUTV(1, y);
-/* cols, width, height, total: of y; h, w: of x */
-layout(push_constant) uniform P { fastdiv cols, width, height; uint total; int h, w; };
+/* cols: of y; h, w: of x; height, width: of y */
+layout(push_constant) uniform P { fastdiv cols; uint across; fastdiv height, width; int h, w; };
 #include "pixels.glsl"
 
 void
 main()
 {
-	const uint i = pixel_index();
-	if (i >= total)
+	if (gl_GlobalInvocationID.x >= across)
 		return;
-	const ivec4 at = pixel_at(i);
+	const uint i = pixel_index();
+	const ivec4 at = pixel_at();
 #ifdef SPREAD
 	/* those o with floor(o height / h) = at.z: from ceil(at.z h / height) on */
 	const uint y0 = div_by(uint(at.z * h) + height.d - 1u, height);

@@ -228,6 +228,8 @@ step_blocks(const struct optim *o, const struct optim_slab *s, uint32_t first, u
 	uint32_t quad = s->table[first][0], word = s->table[first][2] & ~63u;
 	size_t at = (size_t)quad * 16, len = (size_t)(s->table[end - 1][0] - quad + BLOCK / 4) * 16;
 	size_t words = s->table[end - 1][2] - word + FLOAT_WORDS;
+	struct gpu_arg p = window(slab->value, slab->bytes, at, len);
+	struct gpu_arg m = window(s->m, s->bytes, (size_t)word * 4, words * 4);
 	struct {
 		uint32_t first, blocks, quad, word;
 		float lr, decay, beta1, beta2, rate, root, eps;
@@ -235,10 +237,9 @@ step_blocks(const struct optim *o, const struct optim_slab *s, uint32_t first, u
 		step->root, step->eps };
 
 	gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_ADAM8_T : K_OPTIM_ADAM8_V,
-	    .arg = { window(slab->value, slab->bytes, at, len), window(slab->grad, slab->bytes, at, len),
-	        { o->factor, 0, 4 }, { s->table_there, 0, 0 },
-	        window(s->m, s->bytes, (size_t)word * 4, words * 4) },
-	    .nargs = 5, .spec = { local, 64 / local }, .nspec = 2, .push = &push,
+	    .arg = { p, window(slab->grad, slab->bytes, at, len), m, { o->factor, 0, 4 },
+	        { s->table_there, 0, 0 }, p, m },
+	    .nargs = 7, .spec = { local, 64 / local }, .nspec = 2, .push = &push,
 	    .npush = sizeof(push), .groups = { gpu_groups(n, 1) }, .flops = 120. * BLOCK * n,
 	    .bytes = 16. * BLOCK * n });
 }

@@ -41,11 +41,11 @@ op_instance_norm(struct tensor *x, struct tensor *w, struct tensor *b, double ep
 
 enum { DW_STEPS = 512 }; /* rows of a partial sum */
 
-/* Rows of a workgroup, and workgroups: enough to keep the device busy. */
+/* Rows of a workgroup. */
 static uint32_t
-rows_each(int64_t rows)
+rows_at_once(int64_t rows)
 {
-	return gpu_info()->cpu && rows >= 256 ? 8 : 1;
+	return gpu_info()->cpu && rows >= 64 ? 4 : 1;
 }
 
 static struct tensor *
@@ -55,16 +55,16 @@ layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct te
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(LAYER_NORM_DX);
 	enum access access = access_of(channels);
 	struct tensor *dx = tensor_like(x);
+	uint32_t at_once = rows_at_once(rows);
 	struct {
-		uint32_t rows, each, cols, channels, has_w;
-	} push = { (uint32_t)rows, rows_each(rows),
-		(uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL };
+		uint32_t rows, cols, channels, has_w;
+	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL };
 
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype][access],
 	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(w ? w : stat), tensor_arg(stat),
 	        tensor_arg(dx) },
-	    .nargs = 5, .spec = { group_sum_local() }, .nspec = 1, .push = &push, .npush = sizeof(push),
-	    .groups = { gpu_groups((uint64_t)rows, push.each) }, .flops = 10. * (double)x->n,
+	    .nargs = 5, .spec = { group_sum_local(), at_once }, .nspec = 2, .push = &push,
+	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) }, .flops = 10. * (double)x->n,
 	    .bytes = 3. * (double)(x->n * (int64_t)dtype_size(x->dtype)) });
 	return dx;
 }
@@ -119,13 +119,13 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels, .groups = 1,
 		.act = ACT_NONE, .train = true };
 	enum access access = access_of(channels);
+	uint32_t at_once = rows_at_once(rows);
 	struct tensor *y, *stat;
 	struct node *nd;
 	struct {
-		uint32_t rows, each, cols, channels, has_w, has_b;
+		uint32_t rows, cols, channels, has_w, has_b;
 		float eps;
-	} push = { (uint32_t)rows, rows_each(rows),
-		(uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL,
+	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL,
 		b != NULL, (float)eps };
 
 	if (!rows || x->n >= (int64_t)1 << 31)
@@ -136,8 +136,8 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype][access],
 	    .arg = { tensor_arg(x), tensor_arg(w ? w : stat), tensor_arg(b ? b : stat), tensor_arg(y),
 	        tensor_arg(stat) },
-	    .nargs = 5, .spec = { group_sum_local() }, .nspec = 1, .push = &push, .npush = sizeof(push),
-	    .groups = { gpu_groups((uint64_t)rows, push.each) }, .flops = 8. * (double)x->n,
+	    .nargs = 5, .spec = { group_sum_local(), at_once }, .nspec = 2, .push = &push,
+	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) }, .flops = 8. * (double)x->n,
 	    .bytes = 2. * (double)(x->n * (int64_t)dtype_size(x->dtype)) });
 	nd = op_done(c.op, y, (struct tensor *[]){ x, w, b }, 3, layer_norm_back);
 	if (nd) {

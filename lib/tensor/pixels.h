@@ -4,13 +4,14 @@
 
 #include "tensor/columns.h"
 
-/* Begins the push constants: the output's columns, width, height and values. */
+/* Begins the push constants: the output's columns, and values of a row. */
 struct pixel_push {
-	struct fastdiv cols, width, height;
+	struct fastdiv cols;
+	uint32_t across;
 };
 /* Ends the program unless x is [N,H,W,C] of floats. */
 void want_image(const char *op, const struct tensor *x);
-/* Cuts the output y up. A call lacks kernel, arguments and push constants yet. */
-struct gpu_call pixel_call(const char *op, const struct tensor *y, struct pixel_push *, uint32_t *total);
+/* Cuts the output y up. The call lacks kernel, arguments and push constants yet. */
+struct gpu_call pixel_call(const char *op, const struct tensor *y, struct pixel_push *);
 
 #endif

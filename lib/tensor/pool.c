@@ -54,35 +54,35 @@ bytes_of(const struct tensor *t)
 	return (double)t->n * (double)dtype_size(t->dtype);
 }
 
-/* ---- maxima ---------------------------------------------------------------------------------- */
-
-struct max_push {
-	struct pixel_push image;
-	struct fastdiv stride;
-	uint32_t total;
-	int32_t h, w, k, pad;
-};
-
+/* One kernel of shaders/pool.glsl; index may be NULL. */
 static void
-max_run(const char *op, const enum kernel k[3][3], struct tensor *x, struct tensor *index,
-    struct tensor *y, struct pool p, bool index_last)
+run(const char *op, const enum kernel k[3][3], struct tensor *x, struct tensor *y, struct tensor *index,
+    struct pool p)
 {
-	struct max_push push = { .stride = fastdiv((uint32_t)p.stride), .h = (int32_t)x->dim[1],
-		.w = (int32_t)x->dim[2], .k = p.k, .pad = p.pad };
-	struct gpu_call c = pixel_call(op, y, &push.image, &push.total);
+	struct {
+		struct pixel_push pixels;
+		int32_t h, w, height, width, pad, count_pad;
+	} push = { .h = (int32_t)x->dim[1], .w = (int32_t)x->dim[2], .height = (int32_t)y->dim[1],
+		.width = (int32_t)y->dim[2], .pad = p.pad, .count_pad = p.count_pad };
+	struct gpu_call c = pixel_call(op, y, &push.pixels);
 
 	c.kernel = k[x->dtype][access_of(x->dim[3])];
 	c.arg[0] = tensor_arg(x);
-	c.arg[index_last ? 1 : 2] = tensor_arg(y);
+	c.arg[1] = tensor_arg(y);
 	if (index)
-		c.arg[index_last ? 2 : 1] = tensor_arg(index);
+		c.arg[2] = tensor_arg(index);
 	c.nargs = index ? 3 : 2;
+	c.spec[1] = (uint32_t)p.k;
+	c.spec[2] = (uint32_t)p.stride;
+	c.nspec = 3;
 	c.push = &push;
 	c.npush = sizeof(push);
 	c.flops = (double)y->n * p.k * p.k;
 	c.bytes = bytes_of(x) + bytes_of(y) + (index ? bytes_of(index) : 0);
 	gpu_run(&c);
 }
+
+/* ---- maxima ---------------------------------------------------------------------------------- */
 
 static struct tensor *max_take(struct tensor *x, struct tensor *index, struct pool, const int64_t dim[4]);
 
@@ -100,7 +100,7 @@ max_spread(struct tensor *gy, struct tensor *index, struct pool p, const int64_t
 	struct tensor *x = tensor_new(gy->dtype, 4, dim);
 	struct node *nd;
 
-	max_run("max_pool2d", k, gy, index, x, p, false);
+	run("max_pool2d", k, gy, x, index, p);
 	nd = op_done("max_pool2d", x, &gy, 1, max_spread_back);
 	if (nd) {
 		node_save(nd, index);
@@ -123,7 +123,7 @@ max_take(struct tensor *x, struct tensor *index, struct pool p, const int64_t di
 	struct tensor *y = tensor_new(x->dtype, 4, dim);
 	struct node *nd;
 
-	max_run("max_pool2d", k, x, index, y, p, false);
+	run("max_pool2d", k, x, y, index, p);
 	nd = op_done("max_pool2d", y, &x, 1, max_take_back);
 	if (nd) {
 		node_save(nd, index);
@@ -150,7 +150,7 @@ op_max_pool2d(struct tensor *x, int k, int stride, int pad)
 	if (record)
 		index = tensor_empty(I32, x->dim[0], y->dim[1], y->dim[2],
 		    x->dim[3] % 4 ? x->dim[3] : x->dim[3] / 4);
-	max_run(op, record ? indexed : plain, x, index, y, p, true);
+	run(op, record ? indexed : plain, x, y, index, p);
 	nd = op_done(op, y, &x, 1, max_take_back);
 	if (nd) {
 		node_save(nd, index);
@@ -160,29 +160,6 @@ op_max_pool2d(struct tensor *x, int k, int stride, int pad)
 }
 
 /* ---- means ----------------------------------------------------------------------------------- */
-
-static void
-avg_run(const enum kernel k[3][3], struct tensor *x, struct tensor *y, struct pool p)
-{
-	struct {
-		struct pixel_push image;
-		struct fastdiv stride;
-		uint32_t total;
-		int32_t h, w, k, pad, count_pad;
-	} push = { .stride = fastdiv((uint32_t)p.stride), .h = (int32_t)x->dim[1],
-		.w = (int32_t)x->dim[2], .k = p.k, .pad = p.pad, .count_pad = p.count_pad };
-	struct gpu_call c = pixel_call("avg_pool2d", y, &push.image, &push.total);
-
-	c.kernel = k[x->dtype][access_of(x->dim[3])];
-	c.arg[0] = tensor_arg(x);
-	c.arg[1] = tensor_arg(y);
-	c.nargs = 2;
-	c.push = &push;
-	c.npush = sizeof(push);
-	c.flops = (double)y->n * p.k * p.k;
-	c.bytes = bytes_of(x) + bytes_of(y);
-	gpu_run(&c);
-}
 
 static struct tensor *avg_pool(struct tensor *x, struct pool);
 
@@ -200,7 +177,7 @@ avg_pool_back(struct node *nd, struct tensor *gy, struct tensor **gx)
 	struct node *spread;
 
 	gx[0] = tensor_new(gy->dtype, 4, nd->i + 4);
-	avg_run(k, gy, gx[0], p);
+	run("avg_pool2d", k, gy, gx[0], NULL, p);
 	spread = op_done("avg_pool2d", gx[0], &gy, 1, avg_spread_back);
 	if (spread)
 		to_node(spread, p, gy->dim);
@@ -215,7 +192,7 @@ avg_pool(struct tensor *x, struct pool p)
 	    x->dim[3]);
 	struct node *nd;
 
-	avg_run(k, x, y, p);
+	run(op, k, x, y, NULL, p);
 	nd = op_done(op, y, &x, 1, avg_pool_back);
 	if (nd)
 		to_node(nd, p, x->dim);
