@@ -23,25 +23,10 @@ layout(push_constant) uniform P {
 	uint groups;              // of four values of z
 	float a, b;               // the op's own numbers
 	uint dim[5], magic[5], shift[5]; // dimensions 1 to 5, and how to divide by them
-	uint xs[6], ys[6];        // strides
+	int xs[6], ys[6];         // strides
 };
 
-// Where the inputs' element i lies, i counted over all dimensions.
-uvec2
-place(uint i)
-{
-	uvec2 at = uvec2(0);
-
-	[[unroll]] for (int d = int(DIMS) - 1; d > 0; d--) {
-		uint hi, lo, q;
-
-		umulExtended(i, magic[d - 1], hi, lo);
-		q = hi + i >> shift[d - 1];
-		at += (i - q * dim[d - 1]) * uvec2(xs[d], ys[d]);
-		i = q;
-	}
-	return at + i * uvec2(xs[0], ys[0]);
-}
+#include "odometer.glsl"
 
 vec4
 f(vec4 u, vec4 v)
@@ -84,15 +69,28 @@ f(vec4 u, vec4 v)
 void
 main()
 {
+	// one dimension: values in order on either side, or a single one
+	if (DIMS == 1) {
+		const vec4 one_x = X_READ == READ_SPLAT ? vec4(PICK(x, 0)) : vec4(0);
+		const vec4 one_y = Y_READ == READ_SPLAT ? vec4(PICK(y, 0)) : vec4(0);
+
+		FLAT_AGAIN(i, groups)
+			ST4(z, i, f(X_READ == READ_FLAT ? LD4(x, i) : one_x, Y_READ == READ_FLAT ? LD4(y, i) : one_y));
+		return;
+	}
+	const bool each = X_READ == READ_EACH || Y_READ == READ_EACH;
+
+	odometer_init();
+	odometer_set(each ? 4 * FLAT_BASE : FLAT_BASE);
 	FLAT(i, groups) {
 		uvec2 at[4];
 		vec4 u, v;
 
-		if (X_READ == READ_EACH || Y_READ == READ_EACH) {
-			[[unroll]] for (uint c = 0; c < 4; c++)
-				at[c] = place(4 * i + c);
-		} else if (X_READ != READ_FLAT || Y_READ != READ_FLAT) {
-			at[0] = place(i);
+		if (FLAT_APART > 1)
+			odometer_set(each ? 4 * i : i);
+		[[unroll]] for (uint c = 0; c < (each ? 4 : 1); c++) {
+			at[c] = odometer;
+			odometer_step();
 		}
 		switch (X_READ) {
 		case READ_FLAT: u = LD4(x, i); break;

@@ -19,7 +19,7 @@ layout(push_constant) uniform P { uint groups, seed0, seed1, drop; float scale; 
 void
 main()
 {
-	FLAT(i, groups) {
+	FLAT_AGAIN(i, groups) {
 		const uvec4 w = philox(uvec4(i, 0, 1, 0), uvec2(seed0, seed1));
 
 		ST4(y, i, mix(vec4(0), scale * LD4(x, i), greaterThanEqual(w, uvec4(drop))));

@@ -114,8 +114,31 @@ float pick4(vec4 v, uint c) { return c < 2u ? (c == 0u ? v.x : v.y) : (c == 2u ?
 #define IN4F(b, name) SSBO(b, readonly, vec4, name)
 #define LD4F(name, i) name[i]
 #endif
-#define OUT4(b, name) SSBO(b, writeonly, T4, name)
-#define ST4(name, i, v) name[i] = st4(v)
+/* Software devices store lane by lane: 64 bits at a time halves the number. */
+#ifdef TEXEL
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#define WIDE2 uint64_t
+#define WIDE4 u64vec2
+uint64_t wide(uvec2 v) { return packUint2x32(v); }
+u64vec2
+wide(vec4 v)
+{
+	const uvec4 u = floatBitsToUint(v);
+
+	return u64vec2(packUint2x32(u.xy), packUint2x32(u.zw));
+}
+#else
+#define WIDE2 uvec2
+#define WIDE4 vec4
+uvec2 wide(uvec2 v) { return v; }
+vec4 wide(vec4 v) { return v; }
+#endif
+#if defined(F16) || defined(BF16)
+#define OUT4(b, name) SSBO(b, writeonly, WIDE2, name)
+#else
+#define OUT4(b, name) SSBO(b, writeonly, WIDE4, name)
+#endif
+#define ST4(name, i, v) name[i] = wide(st4(v))
 #define OUT4F(b, name) SSBO(b, writeonly, vec4, name)
 #define PICK(name, e) pick4(LD4(name, (e) >> 2), (e) & 3u)
 #define PICKF(name, e) pick4(LD4F(name, (e) >> 2), (e) & 3u)

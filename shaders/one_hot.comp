@@ -11,6 +11,6 @@ layout(push_constant) uniform P { uint n, classes; };
 void
 main()
 {
-	FLAT(i, n)
+	FLAT_AGAIN(i, n)
 		y[i] = float(uint(ids[i / classes]) == i % classes);
 }

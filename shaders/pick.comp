@@ -34,6 +34,6 @@ one(uint e)
 void
 main()
 {
-	FLAT(i, (n + 3) / 4)
+	FLAT_AGAIN(i, (n + 3) / 4)
 		ST4(y, i, vec4(one(4 * i), one(4 * i + 1), one(4 * i + 2), one(4 * i + 3)));
 }

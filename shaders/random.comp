@@ -17,6 +17,6 @@ layout(push_constant) uniform P { uint groups; uint seed0, seed1; };
 void
 main()
 {
-	FLAT(i, groups)
+	FLAT_AGAIN(i, groups)
 		y[i] = VALUE(philox(uvec4(i, 0, 0, 0), uvec2(seed0, seed1)));
 }

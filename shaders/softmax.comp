@@ -13,6 +13,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "dtype.glsl"
 #include "math.glsl"
@@ -21,6 +22,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint MODE = 0;
 layout(constant_id = 2) const uint EACH = 0;
+layout(constant_id = 3) const uint FEW = 0; // with EACH: this is len, and rows are kept in registers
 const uint SOFTMAX = 0;     // y = e^(x - m) / s, m the largest, s = sum e^(x - m)
 const uint LOG_SOFTMAX = 1; // y = x - m - log s
 const uint SOFTMAX_G = 2;   // x the output, g its gradient: y = x (g - sum g x)
@@ -31,6 +33,7 @@ layout(push_constant) uniform P { uint rows, len; };
 #ifdef ODD
 OUT1(2, y);
 #define V float
+#define MOST_FEW 16
 #define LD(name, i) PICK(name, i)
 #define ST(i, v) ST1(y, i, v)
 float across_max(float v) { return v; }
@@ -39,12 +42,46 @@ float e(float v) { return exp_p(vec4(v)).x; }
 #else
 OUT4(2, y);
 #define V vec4
+#define MOST_FEW 8
 #define LD(name, i) LD4(name, i)
 #define ST(i, v) ST4(y, i, v)
 float across_max(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
 float across_sum(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
 vec4 e(vec4 v) { return exp_p(v); }
 #endif
+
+// The last step, with m and s of the row.
+V
+result(V v, V gv, float m, float s)
+{
+	return MODE == SOFTMAX ? e(v - m) * s : MODE == LOG_SOFTMAX ? (v - m) - s
+	    : MODE == SOFTMAX_G ? v * (gv - s) : gv - e(v) * s;
+}
+
+V part(V v, V gv, float m) { return MODE <= LOG_SOFTMAX ? e(v - m) : MODE == SOFTMAX_G ? gv * v : gv; }
+float whole(float s) { return MODE == SOFTMAX ? 1 / s : MODE == LOG_SOFTMAX ? log_p(vec4(s)).x : s; }
+
+void
+few(uint row)
+{
+	V v[MOST_FEW], gv[MOST_FEW], most = V(uintBitsToFloat(0xFF800000u)), sum = V(0);
+	float m, s;
+
+	[[unroll]] for (uint i = 0; i < MOST_FEW; i++)
+		if (i < FEW) {
+			v[i] = LD(x, row * FEW + i);
+			gv[i] = MODE <= LOG_SOFTMAX ? V(0) : LD(g, row * FEW + i);
+			most = max(most, v[i]);
+		}
+	m = across_max(most);
+	[[unroll]] for (uint i = 0; i < MOST_FEW; i++)
+		if (i < FEW)
+			sum += part(v[i], gv[i], m);
+	s = whole(across_sum(sum));
+	[[unroll]] for (uint i = 0; i < MOST_FEW; i++)
+		if (i < FEW)
+			ST(row * FEW + i, result(v[i], gv[i], m, s));
+}
 
 void
 main()
@@ -58,6 +95,10 @@ main()
 
 	if (row >= rows)
 		return;
+	if (FEW > 0) {
+		few(row);
+		return;
+	}
 	if (MODE <= LOG_SOFTMAX) {
 		for (uint i = first; i < end; i += step)
 			most = max(most, LD(x, i));
@@ -66,20 +107,11 @@ main()
 			m = subgroupMax(m);
 	}
 	for (uint i = first; i < end; i += step)
-		sum += MODE <= LOG_SOFTMAX ? e(LD(x, i) - m)
-		    : MODE == SOFTMAX_G ? LD(g, i) * LD(x, i) : LD(g, i);
+		sum += part(LD(x, i), LD(g, i), m);
 	s = across_sum(sum);
 	if (EACH == 0)
 		s = subgroupAdd(s);
-	if (MODE == SOFTMAX)
-		s = 1 / s;
-	if (MODE == LOG_SOFTMAX)
-		s = log_p(vec4(s)).x;
-	for (uint i = first; i < end; i += step) {
-		const V v = LD(x, i);
-
-		ST(i, MODE == SOFTMAX ? e(v - m) * s
-		    : MODE == LOG_SOFTMAX ? (v - m) - s
-		    : MODE == SOFTMAX_G ? v * (LD(g, i) - s) : LD(g, i) - e(v) * s);
-	}
+	s = whole(s);
+	for (uint i = first; i < end; i += step)
+		ST(i, result(LD(x, i), LD(g, i), m, s));
 }

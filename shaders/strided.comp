@@ -29,25 +29,20 @@ layout(push_constant) uniform P {
 	int xs[6], ys[6];
 };
 
+#include "odometer.glsl"
+
 void
 main()
 {
+	odometer_init();
+	odometer_set(FLAT_BASE);
 	FLAT(i, n) {
-		ivec2 at = ivec2(x0, y0);
-		uint rest = i;
-
-		[[unroll]] for (int d = int(DIMS) - 1; d > 0; d--) {
-			uint hi, lo, q;
-
-			umulExtended(rest, magic[d - 1], hi, lo);
-			q = hi + rest >> shift[d - 1];
-			at += int(rest - q * dim[d - 1]) * ivec2(xs[d], ys[d]);
-			rest = q;
-		}
-		at += int(rest) * ivec2(xs[0], ys[0]);
+		if (FLAT_APART > 1)
+			odometer_set(i);
 		if (Y_FLAT != 0)
-			y[i] = LOAD(at.x);
+			y[i] = LOAD(x0 + odometer.x);
 		else
-			y[at.y] = LOAD(at.x);
+			y[y0 + odometer.y] = LOAD(x0 + odometer.x);
+		odometer_step();
 	}
 }

@@ -50,6 +50,6 @@ f(vec4 v)
 void
 main()
 {
-	FLAT(i, groups)
+	FLAT_AGAIN(i, groups)
 		ST4(y, i, f(LD4(x, i)));
 }

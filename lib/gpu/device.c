@@ -260,7 +260,9 @@ describe(VkPhysicalDevice dev, struct context *c)
 	/* lavapipe reports 128 MiB but does not enforce it; buffers beyond 2 GiB do crash */
 	if (info->cpu)
 		info->max_range = (size_t)1 << 31;
-	info->texel = info->cpu && l->maxTexelBufferElements >= 1u << 27 && !disabled("texel");
+	/* the texel variants of kernels store 64 bits at a time */
+	info->texel = info->cpu && l->maxTexelBufferElements >= 1u << 27 && f.features.shaderInt64 &&
+	    !disabled("texel");
 	for (uint32_t i = 0; i < c->memory.memoryHeapCount; i++)
 		if ((c->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
 		    c->memory.memoryHeaps[i].size > info->memory)

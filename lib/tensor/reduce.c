@@ -5,7 +5,9 @@
  */
 #include "tensor/elementwise.h"
 
-enum { SHORT = 32 };
+/* Rows up to SHORT long (or MEDIUM, where there are enough for all lanes) are summed an invocation each,
+ * longer ones by subgroups. */
+enum { SHORT = 32, MEDIUM = 160 };
 
 static uint64_t
 ceil_div(uint64_t a, uint64_t b)
@@ -102,7 +104,7 @@ sum_middle(struct tensor *x, struct tensor *y, int64_t outer, int64_t len, int64
 		uint64_t fold = in % 4 == 0 ? 1 : in % 2 == 0 ? 2 : 4;
 		bool folded = in > 1 && r >= 4 * SHORT && r % fold == 0;
 
-		if (in == 1 && r >= SHORT && gpu_info()->shuffle)
+		if (in == 1 && r >= (out < busy() ? SHORT : MEDIUM) && gpu_info()->shuffle)
 			x = sum_rows(x, y, out, r, scale, &pieces);
 		else if (folded && fold > 1)
 			x = sum_cols(x, y, out, r / fold, in * fold, 1, &pieces);
