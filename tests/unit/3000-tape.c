@@ -1,6 +1,8 @@
 /* Handles and scopes, the tape, checkpoints. */
 #include "grad_check.h"
 
+#include <stdio.h>
+
 static void
 values_go_there_and_back(void **state)
 {
@@ -275,8 +277,36 @@ checkpoint_equals_plain(void **state)
 	assert_true(live_bytes() == before);
 }
 
+/* Mistakes that end the program, for 3010-mistakes.t: argument 1 says which. */
+static int
+mistake(const char *which)
+{
+	struct tensor *x, *y;
+
+	gpu_open(NULL);
+	scope_open();
+	x = random_tensor(F32, 1, -1, 1, 4, 3);
+	y = tensor_empty(F32, 4);
+	if (strcmp(which, "nan") == 0)
+		x = op_exp(op_log(x));
+	else if (strcmp(which, "shapes") == 0)
+		x = op_add(x, y);
+	else if (strcmp(which, "types") == 0)
+		x = op_mul(x, op_cast(x, F16));
+	else if (strcmp(which, "leafless") == 0)
+		backward(op_mean_all(x));
+	else if (strcmp(which, "twice") == 0) {
+		x->requires_grad = true;
+		x = op_sum_all(op_exp(x));
+		backward(x);
+		backward(x);
+	}
+	printf("%g\n", tensor_item(op_sum_all(x)));
+	return 0;
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_go_there_and_back),
@@ -289,5 +319,7 @@ main(void)
 		cmocka_unit_test(checkpoint_equals_plain),
 	};
 
+	if (argc > 1)
+		return mistake(argv[1]);
 	return cmocka_run_group_tests(tests, check_setup, NULL);
 }
