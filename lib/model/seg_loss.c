@@ -227,15 +227,35 @@ lovasz_gradient(const float *error, const float *truth, const float *count, size
 	free(s);
 }
 
+/* The same for every class of n pixels, [n][c]: the mean over the classes, of multiclass nets over
+ * those that are there. */
+static void
+lovasz_group(enum seg_mode mode, const float *error, const float *truth, const float *valid, size_t n,
+    size_t c, double scale, float *grad)
+{
+	size_t present = 0;
+
+	for (size_t pass = 0; pass < 2; pass++)
+		for (size_t k = 0; k < c; k++) {
+			bool some = mode != SEG_MULTICLASS;
+
+			for (size_t i = 0; i < n && !some; i++)
+				some = truth[i * c + k] > 0;
+			if (some && pass == 0)
+				present++;
+			else if (some)
+				lovasz_gradient(error + k, truth + k, valid, n, c, scale / (double)present, grad + k);
+		}
+}
+
 /* The order of the errors is found on the host: the loss waits for the device. */
 static struct tensor *
 lovasz(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const struct seg_target *t)
 {
-	int64_t c = x->dim[3], n = x->n / c;
+	size_t c = (size_t)x->dim[3], n = (size_t)x->n / c, groups = l->per_image ? (size_t)x->dim[0] : 1;
 	struct tensor *y = dense_target(t, (int)c), *e, *g;
 	float *error = xmalloc((size_t)x->n * sizeof(float)), *truth = xmalloc((size_t)x->n * sizeof(float));
 	float *grad = xcalloc((size_t)x->n, sizeof(float)), *valid = NULL;
-	int present = 0;
 
 	if (mode == SEG_MULTICLASS)
 		e = op_abs(op_sub(y, probabilities(mode, l, x)));
@@ -244,26 +264,19 @@ lovasz(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const str
 	tensor_get(e, error);
 	tensor_get(y, truth);
 	if (t->valid) {
-		valid = xmalloc((size_t)n * sizeof(float));
+		valid = xmalloc(n * sizeof(float));
 		tensor_get(t->valid, valid);
 	}
-	for (int64_t k = 0; k < c; k++) {
-		bool some = mode != SEG_MULTICLASS;
-
-		for (int64_t i = 0; i < n && !some; i++)
-			some = truth[i * c + k] > 0;
-		if (!some)
-			continue; /* classes that are absent do not count */
-		present++;
-		lovasz_gradient(error + k, truth + k, valid, (size_t)n, (size_t)c, 1, grad + k);
-	}
+	n /= groups;
+	for (size_t i = 0; i < groups; i++)
+		lovasz_group(mode, error + i * n * c, truth + i * n * c, valid ? valid + i * n : NULL, n, c,
+		    1.0 / (double)groups, grad + i * n * c);
 	g = tensor_from(F32, x->ndim, x->dim, grad);
 	free(error);
 	free(truth);
 	free(grad);
 	free(valid);
-	return op_affine(op_sum_all(op_mul(mode == SEG_MULTICLASS ? e : op_relu(e), g)),
-	    1.0 / (present ? present : 1), 0);
+	return op_sum_all(op_mul(mode == SEG_MULTICLASS ? e : op_relu(e), g));
 }
 
 /* ---- mcc --------------------------------------------------------------------------------------------- */
@@ -373,6 +386,8 @@ parse_option(struct seg_term *l, char *s)
 		return l->log = true, 0;
 	if (!strcmp(s, "normalized") && l->kind == SEG_FOCAL && !value)
 		return l->normalized = true, 0;
+	if (!strcmp(s, "per-image") && l->kind == SEG_LOVASZ && !value)
+		return l->per_image = true, 0;
 	if (!strcmp(s, "classes") && area && value)
 		return parse_classes(l, value);
 	for (size_t i = 0; i < sizeof(num) / sizeof(num[0]); i++)

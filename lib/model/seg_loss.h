@@ -34,6 +34,7 @@ struct seg_term {
 	bool has_alpha;      /* focal */
 	bool log;            /* dice, jaccard, tversky: -log(score) instead of 1 - score */
 	bool normalized;     /* focal: divided by the sum of its factor */
+	bool per_image;      /* lovasz: the mean of each image's loss */
 	bool from_probs;     /* the net's output is a probability already: no sigmoid or softmax */
 	uint64_t classes;    /* bit k: class k counts; 0: all */
 };
@@ -57,7 +58,7 @@ struct seg_target {
 /* A term as smp has it by default. */
 struct seg_term seg_term_default(enum seg_loss_kind);
 /* "dice", "0.5*dice:smooth=1+focal:alpha=.25:gamma=2": terms joined by '+', each with a factor and
- * options smooth, eps, alpha, beta, gamma, log, normalized, classes=0,2. 0, or -1 with a message that
+ * options smooth, eps, alpha, beta, gamma, log, normalized, per-image, classes=0,2. 0, or -1 with a message that
  * names what is wrong (a term that the mode does not have, too). */
 int seg_loss_parse(struct seg_loss *, enum seg_mode, const char *text);
 /* x [N,H,W,C] logits (or what the net's activation made of them) -> the loss, one element. */
