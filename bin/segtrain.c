@@ -25,22 +25,19 @@ static struct opts {
 	int64_t num_classes, channels, ignore;
 	int mode;
 	/* net */
-	const char *arch, *encoder, *decoder, *encoder_weights, *init;
+	const char *arch, *encoder, *decoder, *init;
 	int attention, activation;
-	bool freeze_encoder;
 	/* loss and steps */
 	const char *loss, *class_weights, *optimizer, *schedule;
 	double lr, clip;
 	int64_t epochs, max_steps, batch, accumulate;
 	/* judging and keeping */
-	const char *monitor, *early_stop;
+	const char *monitor, *early_stop, *log_every;
 	double threshold;
-	int64_t eval_every, save_every, keep, log_every;
-	bool train_metrics;
+	int64_t save_every, keep;
 } o = { .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1, .mode = UNSET,
 	.activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3, .epochs = UNSET,
-	.batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5, .eval_every = 1, .keep = 2,
-	.log_every = 50 };
+	.batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5, .keep = 2 };
 
 /* decoded images that are kept in memory */
 enum { CACHE = 1 << 30 };
@@ -62,9 +59,8 @@ static const struct opt table[] = {
 	{ 'a', "arch", OPT_STR, &o.arch, SEGNET_ARCHS, "architecture (unetplusplus)", 0, 0 },
 	{ 'e', "encoder", OPT_STR, &o.encoder, "NAME[:width=F]", "resnet18.., efficientnet-b0.. (resnet34)", 0,
 	    0 },
-	{ 0, "encoder-weights", OPT_STR, &o.encoder_weights, "FILE", "start the encoder from these", 0, 0 },
-	{ 0, "init", OPT_STR, &o.init, "DIR", "start from this model's weights", 0, 0 },
-	{ 0, "freeze-encoder", OPT_FLAG, &o.freeze_encoder, NULL, "leave the encoder's weights alone", 0, 0 },
+	{ 0, "init", OPT_STR, &o.init, "DIR|FILE", "start from a model, or from an encoder's weights", 0, 0 },
+	{ 0, "encoder-weights", OPT_STR, &o.init, NULL, NULL, 0, 0 },
 	{ 0, "decoder-channels", OPT_STR, &o.decoder, "LIST", "3 to 5 stages (256,128,64,32,16)", 0, 0 },
 	{ 0, "attention", OPT_CHOICE, &o.attention, "none|scse", "in the decoder (none)", 0, 0 },
 	{ 0, "activation", OPT_CHOICE, &o.activation, SEG_ACTIVATIONS, "the net's last step (none)", 0, 0 },
@@ -84,12 +80,11 @@ static const struct opt table[] = {
 	{ 0, "num_train_epochs", OPT_INT, &o.epochs, NULL, NULL, 1, 1e9 },
 	{ 0, "max-steps", OPT_INT, &o.max_steps, "N", "stop after this many (0: by epochs)", 0, 1e15 },
 	{ 0, "max_train_steps", OPT_INT, &o.max_steps, NULL, NULL, 0, 1e15 },
-	{ 0, "eval-every", OPT_INT, &o.eval_every, "N", "validate after every N epochs (1)", 1, 1e9 },
-	{ 0, "monitor", OPT_STR, &o.monitor, "NAME", "valid_loss, iou, f1, accuracy, recall, ...", 0, 0 },
+	{ 0, "monitor", OPT_STR, &o.monitor, "NAME[:every=N]", "valid_loss, iou, f1, accuracy, recall, ...", 0,
+	    0 },
 	{ 0, "early-stop", OPT_STR, &o.early_stop, "N[,D]", "after N validations that gain no D", 0, 0 },
 	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P", "of scores but multiclass ones (0.5)", 0, 1 },
-	{ 0, "train-metrics", OPT_FLAG, &o.train_metrics, NULL, "score the training batches too", 0, 0 },
-	{ 0, "log-every", OPT_INT, &o.log_every, "N", "a step record every N steps (50)", 1, 1e9 },
+	{ 0, "log-every", OPT_STR, &o.log_every, "N[:metrics]", "a step record every N steps (50)", 0, 0 },
 	{ 0, "save-every", OPT_INT, &o.save_every, "N", "checkpoint every N steps, too (0: not)", 0, 1e15 },
 	{ 0, "keep", OPT_INT, &o.keep, "N", "checkpoints to keep (2)", 0, 1e9 },
 	{ 0, "resume", OPT_FLAG, &o.resume, NULL, "go on from DIR/last, if it is there", 0, 0 },
@@ -149,7 +144,8 @@ apply_preset(void)
 	if (o.preset && !isn)
 		usage_error("--preset: only isn is known");
 	if (isn) {
-		o.train_metrics = true;
+		if (!o.log_every)
+			o.log_every = "50:metrics";
 		if (!o.image_size)
 			o.image_size = "224x224:soft";
 		if (o.num_classes == UNSET && !o.class_dict)
@@ -167,6 +163,8 @@ apply_preset(void)
 		o.activation = isn ? SEG_SIGMOID : SEG_NONE;
 	if (o.epochs == UNSET)
 		o.epochs = isn ? 3 : 20;
+	if (!o.log_every)
+		o.log_every = "50";
 	if (!o.fractions)
 		o.fractions = isn ? "0.1,0.1" : "0.1";
 }
@@ -259,12 +257,13 @@ make_spec(struct seg_spec *s)
 	normalize(s);
 }
 
+/* *frozen: the encoder is to be left alone. */
 static void
-make_net_config(struct segnet_config *c, const struct seg_spec *s)
+make_net_config(struct segnet_config *c, const struct seg_spec *s, bool *frozen)
 {
 	double d[UNET_MAXDEPTH], width = 1, drop = -1;
 	const struct word words[] = { { "width", &width, NULL, 0.05, 4 },
-		{ "drop-connect", &drop, NULL, 0, 0.9 }, { 0 } };
+		{ "drop-connect", &drop, NULL, 0, 0.9 }, { "frozen", NULL, frozen, 0, 0 }, { 0 } };
 	const char *encoder = parts_of("--encoder", o.encoder, words, true);
 	int unit;
 
@@ -341,17 +340,22 @@ make_optimizer(struct optim_conf *c)
 static void
 make_settings(struct seg_settings *s)
 {
-	double warmup = 0, stop[2] = { 0 };
+	double warmup = 0, every = 1, stop[2] = { 0 };
 	const struct word words[] = { { "warmup", &warmup, NULL, 0, 1e9 }, { 0 } };
+	const struct word when[] = { { "every", &every, NULL, 1, 1e9 }, { 0 } };
+	const struct word log[] = { { "metrics", NULL, &s->train_metrics, 0, 0 }, { 0 } };
 	struct schedule probe;
 	int n;
 
-	if (strcmp(o.monitor, "valid_loss") && seg_metric_find(o.monitor) < 0)
-		usage_error("--monitor: %s", errmsg());
 	*s = (struct seg_settings){ .run = o.output, .seed = o.seed, .lr = o.lr, .clip = o.clip,
 		.epochs = o.epochs, .max_steps = o.max_steps, .batch = o.batch, .accumulate = o.accumulate,
-		.eval_every = o.eval_every, .monitor = o.monitor, .save_every = o.save_every, .keep = o.keep,
-		.log_every = o.log_every, .train_metrics = o.train_metrics, .quiet = o.quiet };
+		.save_every = o.save_every, .keep = o.keep, .quiet = o.quiet };
+	s->monitor = parts_of("--monitor", o.monitor, when, true);
+	s->eval_every = (int64_t)every;
+	if (strcmp(s->monitor, "valid_loss") && seg_metric_find(s->monitor) < 0)
+		usage_error("--monitor: %s", errmsg());
+	if (parse_int(parts_of("--log-every", o.log_every, log, true), 1, INT32_MAX, &s->log_every))
+		usage_error("--log-every: %s", errmsg());
 	s->schedule = parts_of("--lr-scheduler", o.schedule, words, true);
 	s->warmup = (int64_t)warmup;
 	if (schedule_init(&probe, s->schedule, s->warmup, 1))
@@ -454,42 +458,55 @@ class_weights(const struct seg_spec *s)
 
 /* ---- the run ---------------------------------------------------------------------------------------- */
 
+/* The file that --init means. */
+static char *
+init_file(void)
+{
+	char *path = path_join(o.init, "weights.safetensors");
+
+	if (file_exists(path))
+		return path;
+	free(path);
+	return xstrdup(o.init);
+}
+
 /* Members of config.json that say what made the model. */
 static char *
 provenance(int argc, char **argv)
 {
 	struct sb sb = { 0 };
 	uint64_t h = 0;
-	char *hash;
+	char *hash, *path;
 
 	provenance_put(&sb, argc, argv, o.seed);
 	for (size_t i = 0; i < data.n; i++)
 		h = (h ^ fnv1a(data.item[i].line, data.item[i].len)) * 1099511628211u;
 	sb_printf(&sb, ",\"records\":\"fnv1a64:%016llx\"", (unsigned long long)h);
-	if (o.encoder_weights) {
-		hash = file_hash(o.encoder_weights);
+	if (o.init) {
+		path = init_file();
+		hash = file_hash(path);
 		if (!hash)
 			die("%s", errmsg());
-		sb_printf(&sb, ",\"encoder_weights\":\"%s\"", hash);
+		sb_printf(&sb, ",\"init\":\"%s\"", hash);
+		free(path);
 		free(hash);
 	}
 	return sb.s;
 }
 
 static void
-first_weights(struct seg_model *m)
+first_weights(struct seg_model *m, bool frozen)
 {
 	segnet_init_weights(&m->net, o.seed);
-	if (o.encoder_weights && segnet_load_encoder(&m->net, o.encoder_weights))
-		die("%s", errmsg());
 	if (o.init) {
-		char *path = path_join(o.init, "weights.safetensors");
+		char *path = init_file();
+		bool whole = strcmp(path, o.init) != 0;
 
-		if (params_load_file(&m->net.ps, path, 0))
+		if (whole ? params_load_file(&m->net.ps, path, 0) : segnet_load_encoder(&m->net, path))
 			die("%s", errmsg());
 		free(path);
 	}
-	if (o.freeze_encoder)
+	if (frozen)
 		params_freeze(&m->net.ps, "encoder.", true);
 }
 
@@ -500,6 +517,7 @@ main(int argc, char **argv)
 	struct segnet_config net;
 	struct seg_trainer t = { .model = &model, .data = &data };
 	struct augment aug;
+	bool frozen = false;
 	int at;
 
 	stop_catch();
@@ -509,7 +527,7 @@ main(int argc, char **argv)
 	if (!o.output)
 		usage_error("--output is required");
 	make_spec(&model.spec);
-	make_net_config(&net, &model.spec);
+	make_net_config(&net, &model.spec, &frozen);
 	make_loss(&t.loss, &model.spec);
 	make_augment(&aug);
 	make_settings(&t.set);
@@ -518,7 +536,7 @@ main(int argc, char **argv)
 	read_data(&model.spec, (const char *const *)argv + at, (size_t)(argc - at));
 	if (segnet_init(&model.net, &net, true))
 		die("%s", errmsg());
-	first_weights(&model);
+	first_weights(&model, frozen);
 	t.weight = class_weights(&model.spec);
 	t.augment = &aug;
 	t.jobs = (int)o.jobs;

@@ -64,6 +64,15 @@ same 'drop-connect resumes bit for bit' eff2/last/weights.safetensors eff/last/w
 rc 2 'resuming another net' train -o run -n 9 --decoder-channels 16,8,4 --resume shapes.jsonl
 like 'is refused' "$(cat stderr)" 'segtrain: run/last: another model: *'
 
+# ---- first weights ----
+rc 0 'a run from a model' train -o from --init run/last --max-steps 1 shapes.jsonl
+now=$(field loss <stdout | head -n 1)
+ok "begins where it ended ($now)" awk "BEGIN { exit !($now < 0.9 * $first) }"
+rc 2 'a model of another shape' train -o from --init eff/last --max-steps 1 shapes.jsonl
+like 'is refused' "$(cat stderr)" 'segtrain: eff/last/weights.safetensors: does not fit this network: missing *'
+rc 0 'the encoder alone, frozen, for gray images' segtrain -q -o from -e resnet18:width=0.125:frozen -a unetplusplus \
+    --decoder-channels 16,16,8,8 --channels 1 --init run/last/weights.safetensors --max-steps 1 shapes.jsonl
+
 # ---- signals ----
 # the program itself in the background, not a function
 # shellcheck disable=SC2086
@@ -136,7 +145,7 @@ rc 2 'no records' train -o none /dev/null
 like 'are told' "$(cat stderr)" 'segtrain: no records came in*'
 rc 2 'a file that is not there' train -o none nofile.jsonl
 rc 2 'no such device' train -d nonesuch -o none shapes.jsonl
-rc 2 'weights that are not there' train -o none --encoder-weights no.safetensors shapes.jsonl
+rc 2 'weights that are not there' train -o none --init no.safetensors shapes.jsonl
 for o in '' '-o x --loss foo' '-o x -e resnet9' '-o x -a net' '-o x --image-size 33' '-o x --crop 0x32' \
     '-o x --channels 2' '-o x --lr -1' '-o x -n 0' '-o x --mode binary --num-classes 3' \
     '-o x --monitor speed' '-o x --augment spin' '-o x --optimizer sgd:speed=1' '-o x --preset foo' \
