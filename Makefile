@@ -22,7 +22,7 @@ ifeq ($(filter $(config),release debug asan),)
 $(error config=$(config): want release, debug or asan)
 endif
 
-PKGS := libarchive libpng libjpeg vulkan
+PKGS := libarchive libpng libjpeg vulkan zlib
 # Before the libraries are there (a bare machine) pkg-config has nothing to say: `deps` installs them first.
 pkg_cflags := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

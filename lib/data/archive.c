@@ -1,0 +1,436 @@
+#define _GNU_SOURCE /* syncfs */
+#include "data/archive.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "data/archive_name.h"
+#include "data/archive_unpack.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Archives that may be unpacked ahead of the one whose turn it is to be published: each holds an
+ * open log. */
+enum { AHEAD = 64 };
+
+static struct job {
+	const struct unpack_opts *o;
+	const struct unpack_item *items;
+	struct unpack *u;
+	bool *done;           /* archive i is unpacked, not yet published */
+	size_t n, next, turn;
+	atomic_int active;    /* threads that may write below the staging folder */
+	int dest;             /* -1 when listing */
+	char staging[32];     /* name of the staging folder below dest, "" if there is none */
+	atomic_bool stop;
+	atomic_ullong count;
+	pthread_mutex_t lock;
+	pthread_cond_t moved; /* next, turn or done changed */
+} job = { .dest = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
+static _Thread_local bool worker;
+
+/* ---- the staging folder ---------------------------------------------------------------------- */
+
+/* Removes folder `name` of dir with all that is in it, however deep, with one descriptor: goes down
+ * into the first folder that is not empty, and up again. */
+static void
+remove_tree(int dir, const char *name)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dir, name, flags);
+	size_t depth = 0;
+
+	while (fd >= 0) {
+		int sub = -1, up;
+		struct dirent *d;
+		DIR *dp = fdopendir(fd);
+
+		while (dp && sub < 0 && (d = readdir(dp))) {
+			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+			    unlinkat(fd, d->d_name, 0) == 0 || unlinkat(fd, d->d_name, AT_REMOVEDIR) == 0)
+				continue;
+			sub = openat(fd, d->d_name, flags);
+			if (sub < 0)
+				break; /* not ours to remove */
+		}
+		up = sub < 0 && depth ? openat(fd, "..", flags) : -1;
+		depth = sub >= 0 ? depth + 1 : depth ? depth - 1 : 0;
+		if (!dp || closedir(dp))
+			close(fd);
+		fd = sub >= 0 ? sub : up;
+	}
+	unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static void
+remove_staging(void)
+{
+	if (job.dest < 0 || !job.staging[0])
+		return;
+	atomic_store(&job.stop, true);
+	/* the threads look at stop at every block; not for ever, as one may be stuck in a read */
+	for (int i = 0; i < 200 && atomic_load(&job.active) > worker; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	remove_tree(job.dest, job.staging);
+	job.staging[0] = '\0';
+}
+
+static bool
+is_empty(const char *path)
+{
+	DIR *dp = opendir(path);
+	struct dirent *d;
+	bool empty = true;
+
+	if (!dp)
+		die("%s: cannot be read:", path);
+	while (empty && (d = readdir(dp)))
+		empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+	closedir(dp);
+	return empty;
+}
+
+static void
+open_dest(const char *dest)
+{
+	struct timespec t;
+	struct stat st;
+
+	if (stat(dest, &st) == 0 && !S_ISDIR(st.st_mode))
+		die("%s: is no folder", dest);
+	if (stat(dest, &st) == 0 ? !is_empty(dest) : make_dirs(dest) != 0)
+		die("%s", file_exists(dest) ? "the destination is not empty" : errmsg());
+	job.dest = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (job.dest < 0)
+		die("%s: cannot be opened:", dest);
+	clock_gettime(CLOCK_REALTIME, &t);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(job.staging, sizeof(job.staging), ".archx-%08x%03x",
+		    (unsigned)t.tv_nsec ^ (unsigned)t.tv_sec << 8 ^ (unsigned)getpid() << 16, i);
+		if (mkdirat(job.dest, job.staging, 0700) == 0) {
+			atexit(remove_staging);
+			return;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	job.staging[0] = '\0';
+	die("%s: cannot make a folder in it:", dest);
+}
+
+/* Gives archive i its folder and its log. */
+static void
+stage(struct unpack *u, size_t i)
+{
+	char name[64];
+	int fd;
+
+	u->root = -1;
+	if (job.dest < 0) {
+		u->log = tmpfile();
+		if (!u->log)
+			die("no temporary file:");
+		return;
+	}
+	snprintf(name, sizeof(name), "%s/%zu", job.staging, i);
+	if (mkdirat(job.dest, name, 0700) ||
+	    (u->root = openat(job.dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		die("%s: cannot make a folder in it:", job.o->dest);
+	snprintf(name, sizeof(name), "%s/%zu.log", job.staging, i);
+	fd = openat(job.dest, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || !(u->log = fdopen(fd, "w+b")))
+		die("%s: cannot make a file in it:", job.o->dest);
+	unlinkat(job.dest, name, 0);
+}
+
+/* ---- publishing ------------------------------------------------------------------------------ */
+
+static bool
+there(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Moves one member to its place. 0, or -1 with a message if the place is taken. */
+static int
+move(struct unpack *u, const struct log_entry *e)
+{
+	const char *slash = strrchr(e->path.s, '/'), *base = slash ? slash + 1 : e->path.s;
+	size_t n = slash ? (size_t)(slash - e->path.s) : 0;
+	int from, to, r = 0;
+
+	if (e->kind == LOG_DIR) {
+		struct stat st;
+
+		from = folder_open(u->root, e->path.s, e->path.len, false, 0);
+		if (from >= 0 && fstat(from, &st))
+			die("%s: cannot be read:", e->path.s);
+		to = folder_open(job.dest, e->path.s, e->path.len, true, from < 0 ? 0777 : st.st_mode & 0777);
+		r = to < 0 ? -1 : 0;
+	} else {
+		from = folder_open(u->root, e->path.s, n, false, 0);
+		to = folder_open(job.dest, e->path.s, n, true, 0777);
+		if (from < 0 || to < 0)
+			r = -1;
+		else if (there(to, base))
+			r = err("there already, from another archive");
+		else if (renameat(from, base, to, base))
+			die("%s/%s: cannot be moved to its place:", job.o->dest, e->path.s);
+	}
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return r;
+}
+
+/* Moves the members to their places: whole folders where nothing of that name is there yet, else
+ * one by one when `emit` comes to them. False: some are left to be moved. */
+static bool
+publish(struct unpack *u)
+{
+	int fd = openat(u->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dp = fd < 0 ? NULL : fdopendir(fd);
+	bool all = true;
+	struct dirent *d;
+
+	if (!dp)
+		die("%s: cannot be read:", job.o->dest);
+	if (job.o->sync && syncfs(fd))
+		die("%s: write error:", job.o->dest);
+	while ((d = readdir(dp))) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (there(job.dest, d->d_name))
+			all = false;
+		else if (renameat(u->root, d->d_name, job.dest, d->d_name))
+			die("%s/%s: cannot be moved to its place:", job.o->dest, d->d_name);
+	}
+	closedir(dp);
+	return all;
+}
+
+static bool
+is_lost(const struct unpack *u, const char *path)
+{
+	for (size_t i = 0; i < u->lost.len; i += strlen(u->lost.s + i) + 1)
+		if (strcmp(u->lost.s + i, path) == 0)
+			return true;
+	return false;
+}
+
+static void
+record(const struct unpack *u, const struct log_entry *e, struct rec *r, struct rec_out *out)
+{
+	struct sb archive = { 0 };
+
+	name_utf8(&archive, u->path);
+	rec_set_str(r, "id", e->path.s);
+	if (job.o->dest) {
+		char *file = path_join(job.o->dest, e->path.s);
+
+		rec_set_str(r, "file_name", file);
+		free(file);
+	}
+	rec_set_str(r, "archive", archive.s);
+	rec_set_str(r, "member", e->member.s);
+	if (e->kind == LOG_FILE && e->size >= 0)
+		rec_set_int(r, "size", e->size);
+	if (e->kind != LOG_FILE)
+		rec_set_str(r, "kind", e->kind == LOG_DIR ? "folder" : "symlink");
+	rec_emit(out, r);
+	rec_clear(r);
+	sb_release(&archive);
+}
+
+static void
+complain(const struct unpack *u, const struct log_entry *e, const char *why)
+{
+	struct sb archive = { 0 }, member = { 0 };
+
+	name_show(&archive, u->path);
+	name_show(&member, e->member.s);
+	warn("%s: %s: %s", archive.s, member.s, why);
+	sb_release(&archive);
+	sb_release(&member);
+}
+
+/* Publishes archive u, then writes its records and messages. True if anything was bad. */
+static bool
+emit(struct unpack *u, size_t i, struct rec_out *out)
+{
+	bool bad = u->bad, all = job.dest < 0 || u->withdrawn || publish(u);
+	struct log_entry e = { 0 };
+	struct rec r = { 0 };
+	char name[64];
+
+	/* what the fast way left is moved before the first record goes out, so that a reader that
+	 * goes away leaves nothing undone */
+	rewind(u->log);
+	while (!all && log_get(u->log, &e))
+		if (e.kind <= LOG_SYMLINK && there(u->root, e.path.s))
+			(void)move(u, &e);
+	rewind(u->log);
+	while (log_get(u->log, &e)) {
+		if (e.kind == LOG_BAD || e.kind == LOG_WARN) {
+			warn("%s", e.path.s);
+		} else if (u->withdrawn) {
+			continue;
+		} else if (is_lost(u, e.path.s)) {
+			complain(u, &e, "its bytes, under another name, are damaged");
+		} else if (!all && there(u->root, e.path.s) && move(u, &e)) {
+			complain(u, &e, errmsg());
+			bad = true;
+		} else if (e.kind == LOG_FILE || job.o->dirs) {
+			record(u, &e, &r, out);
+		}
+	}
+	rec_out_flush(out);
+	sb_release(&e.path);
+	sb_release(&e.member);
+	rec_release(&r);
+	if (u->root >= 0) {
+		close(u->root);
+		snprintf(name, sizeof(name), "%s/%zu", job.staging, i);
+		remove_tree(job.dest, name);
+	}
+	unpack_release(u);
+	return bad;
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+static void *
+work(void *arg)
+{
+	(void)arg;
+	worker = true;
+	pthread_mutex_lock(&job.lock);
+	while (job.next < job.n && !job.stop) {
+		size_t i = job.next;
+		struct unpack *u = &job.u[i];
+
+		if (i >= job.turn + AHEAD) {
+			pthread_cond_wait(&job.moved, &job.lock);
+			continue;
+		}
+		job.next++;
+		atomic_fetch_add(&job.active, 1);
+		pthread_mutex_unlock(&job.lock);
+		*u = (struct unpack){ .o = job.o, .path = job.items[i].path, .copy = job.items[i].copy,
+			.maybe = job.items[i].maybe, .stop = &job.stop, .count = &job.count };
+		stage(u, i);
+		unpack_one(u);
+		atomic_fetch_sub(&job.active, 1);
+		pthread_mutex_lock(&job.lock);
+		/* what was stopped halfway is never published: the program is about to end */
+		job.done[i] = !job.stop;
+		pthread_cond_broadcast(&job.moved);
+	}
+	pthread_mutex_unlock(&job.lock);
+	return NULL;
+}
+
+/* INT and TERM come to this thread alone; the staging folder goes before the program does. */
+static void *
+listen(void *set)
+{
+	int sig;
+
+	while (sigwait(set, &sig))
+		;
+	remove_staging();
+	signal(sig, SIG_DFL);
+	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+	raise(sig);
+	return NULL;
+}
+
+/* The reader of our records has gone: raised by our own write, so nothing else is under way in this
+ * thread. */
+static void
+no_reader(int sig)
+{
+	remove_staging();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/* Waits until archive i is unpacked. */
+static void
+await(size_t i, struct progress *p)
+{
+	pthread_mutex_lock(&job.lock);
+	while (!job.done[i]) {
+		struct timespec t;
+
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += 200000000;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&job.moved, &job.lock, &t);
+		progress_at(p, atomic_load(&job.count));
+	}
+	job.turn = i + 1;
+	pthread_cond_broadcast(&job.moved);
+	pthread_mutex_unlock(&job.lock);
+}
+
+int
+unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t n, struct rec_out *out)
+{
+	size_t nthreads = (size_t)o->jobs < n ? (size_t)o->jobs : n;
+	pthread_t *thread = xcalloc(nthreads, sizeof(*thread)), listener;
+	struct progress p;
+	bool bad = false;
+	sigset_t set, old;
+
+	job.o = o;
+	job.items = items;
+	job.n = n;
+	job.u = xcalloc(n, sizeof(*job.u));
+	job.done = xcalloc(n, sizeof(*job.done));
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	if (o->dest)
+		open_dest(o->dest);
+	if (pthread_create(&listener, NULL, listen, &set))
+		die("cannot start a thread");
+	if (o->dest && sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = no_reader }, NULL))
+		die("sigaction:");
+	progress_start(&p, "members", 0, o->quiet);
+	for (size_t i = 0; i < nthreads; i++)
+		if (pthread_create(&thread[i], NULL, work, NULL))
+			die("cannot start a thread");
+	for (size_t i = 0; i < n; i++) {
+		await(i, &p);
+		bad |= emit(&job.u[i], i, out);
+	}
+	progress_end(&p);
+	for (size_t i = 0; i < nthreads; i++)
+		pthread_join(thread[i], NULL);
+	remove_staging();
+	pthread_cancel(listener);
+	pthread_join(listener, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (job.dest >= 0)
+		close(job.dest);
+	job.dest = -1;
+	free(job.u);
+	free(job.done);
+	free(thread);
+	return bad ? EXIT_RECORDS : EXIT_OK;
+}

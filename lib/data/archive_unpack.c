@@ -1,0 +1,639 @@
+/* One archive from its first byte to its last: formats, what to do about damage, the log. */
+#include "data/archive_unpack.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "data/archive_member.h"
+#include "data/archive_name.h"
+#include "data/archive_src.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	TAR_BLOCK = 512,
+	AGAIN_MAX = 100, /* times that an archive is opened anew behind a damaged place */
+	/* what a member may take in a stream besides its bytes: headers of the longest names */
+	MEMBER_OVERHEAD = 8192
+};
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+struct log_head {
+	int64_t size;
+	uint32_t kind, pathlen, memberlen;
+};
+
+void
+log_put(FILE *fp, const struct log_entry *e)
+{
+	struct log_head h = { e->size, (uint32_t)e->kind, (uint32_t)e->path.len, (uint32_t)e->member.len };
+
+	if (fwrite(&h, sizeof(h), 1, fp) != 1 || fwrite(e->path.s ? e->path.s : "", 1, h.pathlen, fp) !=
+	    h.pathlen || fwrite(e->member.s ? e->member.s : "", 1, h.memberlen, fp) != h.memberlen)
+		die("write error on a temporary file:");
+}
+
+static void
+get_str(FILE *fp, struct sb *sb, size_t n)
+{
+	sb_clear(sb);
+	sb->s = xgrow(sb->s, &sb->cap, n + 1, 1);
+	if (fread(sb->s, 1, n, fp) != n)
+		die("read error on a temporary file:");
+	sb->s[n] = '\0';
+	sb->len = n;
+}
+
+int
+log_get(FILE *fp, struct log_entry *e)
+{
+	struct log_head h;
+
+	if (fread(&h, sizeof(h), 1, fp) != 1) {
+		if (ferror(fp))
+			die("read error on a temporary file:");
+		return 0;
+	}
+	e->kind = (enum log_kind)h.kind;
+	e->size = h.size;
+	get_str(fp, &e->path, h.pathlen);
+	get_str(fp, &e->member, h.memberlen);
+	return 1;
+}
+
+/* A line for stderr about the archive, or about a member of it. */
+static void
+say(struct unpack *u, enum log_kind kind, const char *member, const char *why)
+{
+	struct log_entry e = { .kind = kind };
+
+	name_show(&e.path, u->path);
+	sb_puts(&e.path, ": ");
+	if (member && *member) {
+		name_show(&e.path, member);
+		sb_puts(&e.path, ": ");
+	}
+	name_show(&e.path, why);
+	log_put(u->log, &e);
+	sb_release(&e.path);
+	u->bad |= kind == LOG_BAD;
+}
+
+void
+unpack_lose(struct unpack *u, ino_t ino)
+{
+	struct log_entry e = { 0 };
+	struct stat st;
+
+	rewind(u->log);
+	while (log_get(u->log, &e)) {
+		if (e.kind != LOG_FILE || fstatat(u->root, e.path.s, &st, AT_SYMLINK_NOFOLLOW) ||
+		    st.st_ino != ino)
+			continue;
+		unlinkat(u->root, e.path.s, 0);
+		sb_put(&u->lost, e.path.s, e.path.len + 1);
+	}
+	fseek(u->log, 0, SEEK_END);
+	sb_release(&e.path);
+	sb_release(&e.member);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+struct reader {
+	struct unpack *u;
+	struct archive *a;
+	struct src src;
+	bool streamed;  /* read through src: compressed, or from an offset */
+	uint64_t from;  /* bytes of the stream passed over */
+	uint64_t bad;   /* where in the stream a header was bad */
+	char *fault;    /* why the stream broke off, NULL if it did not */
+	bool told;      /* and a message about a header or member said so */
+};
+
+static struct src_limits
+limits(const struct unpack *u)
+{
+	uint64_t extra = (uint64_t)u->o->max_members * MEMBER_OVERHEAD + SRC_RATIO_FROM;
+
+	return (struct src_limits){ (uint64_t)u->o->max_bytes + extra, u->o->max_ratio };
+}
+
+/* Where the stream breaks off, libarchive is told that it ends: it makes the best of what came
+ * before, which it does not after an error. */
+static la_ssize_t
+feed(struct archive *a, void *ctx, const void **p)
+{
+	struct reader *r = ctx;
+	size_t n;
+
+	if (*r->u->stop) {
+		archive_set_error(a, EINTR, "stopped");
+		return -1;
+	}
+	if (r->fault || src_read(&r->src, p, &n)) {
+		if (!r->fault)
+			r->fault = xstrdup(errmsg());
+		return 0;
+	}
+	return (la_ssize_t)n;
+}
+
+/* A message about something that went wrong while reading: if the stream broke off, that is why. */
+static void
+say_bad(struct reader *r, const char *member, const char *why)
+{
+	r->told |= r->fault != NULL;
+	/* a checksum is of no one member */
+	say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member, r->fault ? r->fault : why);
+}
+
+static void
+reader_close(struct reader *r)
+{
+	if (r->a)
+		archive_read_free(r->a);
+	src_close(&r->src);
+	free(r->fault);
+	*r = (struct reader){ .u = r->u };
+}
+
+/* All of libarchive's formats. An mtree, which any text may be taken for, must say what it is. */
+static void
+formats(struct archive *a, const struct src *s)
+{
+	const void *p = NULL;
+	size_t n = 0;
+
+	src_peek(s, &p, &n);
+	if (n > 6 && memcmp(p, "#mtree", 6) == 0)
+		archive_read_support_format_mtree(a);
+	archive_read_support_format_7zip(a);
+	archive_read_support_format_ar(a);
+	archive_read_support_format_cab(a);
+	archive_read_support_format_cpio(a);
+	archive_read_support_format_empty(a);
+	archive_read_support_format_iso9660(a);
+	archive_read_support_format_lha(a);
+	archive_read_support_format_rar(a);
+	archive_read_support_format_rar5(a);
+	archive_read_support_format_tar(a);
+	archive_read_support_format_warc(a);
+	archive_read_support_format_xar(a);
+	archive_read_support_format_zip(a);
+}
+
+/* Opens the archive at byte `from` of its unpacked stream. 1: no format knows it; -1 with a message. */
+static int
+reader_open(struct reader *r, struct unpack *u, uint64_t from)
+{
+	struct src_limits l = limits(u);
+	int status;
+
+	*r = (struct reader){ .u = u, .from = from };
+	if (src_open(&r->src, u->path, &l))
+		return -1;
+	u->size = r->src.size;
+	r->streamed = r->src.nlayers > 1 || from;
+	r->a = archive_read_new();
+	if (!r->a)
+		die("out of memory (libarchive)");
+	formats(r->a, &r->src);
+	if (u->o->charset && archive_read_set_format_option(r->a, NULL, "hdrcharset", u->o->charset) <
+	    ARCHIVE_WARN)
+		die("names in %s cannot be read: %s", u->o->charset, archive_error_string(r->a));
+	if (r->streamed) {
+		if (src_skip(&r->src, from))
+			return -1;
+		status = archive_read_open(r->a, r, NULL, feed, NULL);
+	} else {
+		/* formats with a directory at their end need to seek */
+		src_close(&r->src);
+		status = archive_read_open_filename(r->a, u->path, 1 << 16);
+	}
+	if (!status)
+		return 0;
+	return !archive_format(r->a) && !*u->stop ? 1 : src_err(r->a);
+}
+
+/* Formats whose members can be reached one by one, so that damage to one need not end the rest. */
+static bool
+has_directory(struct archive *a)
+{
+	switch (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) {
+	case ARCHIVE_FORMAT_ZIP:
+	case ARCHIVE_FORMAT_7ZIP:
+	case ARCHIVE_FORMAT_ISO9660:
+	case ARCHIVE_FORMAT_CAB:
+	case ARCHIVE_FORMAT_RAR:
+	case ARCHIVE_FORMAT_RAR_V5:
+	case ARCHIVE_FORMAT_XAR:
+	case ARCHIVE_FORMAT_LHA:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- damaged tars ---------------------------------------------------------------------------- */
+
+/* POSIX ustar: the sum of the header's bytes with its own field as blanks; old tars added up signed
+ * bytes. */
+static bool
+tar_header(const unsigned char *b)
+{
+	long have = 0, sum = 0, old = 0;
+	int i;
+
+	if (memcmp(b + 257, "ustar", 5) != 0)
+		return false;
+	for (i = 148; i < 156 && b[i] == ' '; i++)
+		;
+	for (; i < 156 && b[i] >= '0' && b[i] <= '7'; i++)
+		have = 8 * have + (b[i] - '0');
+	for (i = 0; i < TAR_BLOCK; i++) {
+		sum += i >= 148 && i < 156 ? ' ' : b[i];
+		old += i >= 148 && i < 156 ? ' ' : (signed char)b[i];
+	}
+	return have == sum || have == old;
+}
+
+/* Finds the next sound tar header at or behind *from (on the raster of blocks that *from gives).
+ * 1 and its place; 0: none. first: only if what stands at *from itself was meant as a header. */
+static int
+tar_find(struct unpack *u, uint64_t *from, bool first)
+{
+	struct src_limits l = limits(u);
+	unsigned char b[TAR_BLOCK];
+	size_t have = 0, n;
+	const void *p;
+	struct src s;
+	int found = 0;
+
+	if (src_open(&s, u->path, &l))
+		return 0;
+	if (src_skip(&s, *from))
+		goto out;
+	while (!*u->stop && !found && !src_read(&s, &p, &n) && n) {
+		const unsigned char *q = p;
+
+		while (n && !found) {
+			size_t take = n < TAR_BLOCK - have ? n : TAR_BLOCK - have;
+
+			memcpy(b + have, q, take);
+			have += take;
+			q += take;
+			n -= take;
+			if (have < TAR_BLOCK)
+				break;
+			have = 0;
+			if (first && memcmp(b + 257, "ustar", 5) != 0)
+				goto out;
+			first = false;
+			if (tar_header(b))
+				found = 1;
+			else
+				*from += TAR_BLOCK;
+		}
+	}
+out:
+	src_close(&s);
+	return found;
+}
+
+/* The name in the header block at byte `at`, as far as it is one; appended. */
+static void
+tar_name(struct unpack *u, uint64_t at, struct sb *name)
+{
+	struct src_limits l = limits(u);
+	const void *p;
+	struct src s;
+	size_t n;
+
+	if (src_open(&s, u->path, &l))
+		return;
+	/* blocks of the stream are larger than a header, and what is skipped leaves the rest in one */
+	if (!src_skip(&s, at) && !src_read(&s, &p, &n) && n >= TAR_BLOCK)
+		sb_put(name, p, strnlen(p, 100));
+	src_close(&s);
+}
+
+/* ---- what is no archive ---------------------------------------------------------------------- */
+
+/* All bytes of s as file `name` of the staging folder. */
+static int
+plain_file(struct unpack *u, struct src *s, const char *name, int64_t *size)
+{
+	size_t n;
+	const void *p;
+	int fd = -1;
+
+	*size = 0;
+	if (u->root >= 0) {
+		fd = openat(u->root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+		if (fd < 0)
+			die("%s/%s: cannot be made:", u->o->dest, name);
+	}
+	for (;;) {
+		int r = *u->stop ? err("stopped") : src_read(s, &p, &n);
+
+		if (!r && !n)
+			break;
+		if (r) {
+			if (fd >= 0) {
+				unlinkat(u->root, name, 0);
+				close(fd);
+			}
+			return -1;
+		}
+		for (size_t done = 0; fd >= 0 && done < n;) {
+			ssize_t w = write(fd, (const char *)p + done, n - done);
+
+			if (w < 0 && errno != EINTR)
+				die("write error on %s/%s:", u->o->dest, name);
+			done += w > 0 ? (size_t)w : 0;
+		}
+		*size += (int64_t)n;
+	}
+	if (fd >= 0 && close(fd))
+		die("write error on %s/%s:", u->o->dest, name);
+	return 0;
+}
+
+/* A file that is only compressed, or that is to be copied (plain): one member, named after it. */
+static void
+single(struct unpack *u, bool plain)
+{
+	struct src_limits l = limits(u);
+	struct log_entry e = { .kind = LOG_FILE };
+	char *name = plain ? xstrdup(path_base(u->path)) : name_unpacked(path_base(u->path));
+	struct src s;
+	int r;
+
+	name_utf8(&e.member, name);
+	r = member_path(&e.path, name) || (plain ? src_open_plain(&s, u->path) : src_open(&s, u->path, &l));
+	if (!r) {
+		r = plain_file(u, &s, e.path.s, &e.size);
+		if (s.garbage)
+			say(u, LOG_WARN, NULL, "bytes after its end are left out");
+		src_close(&s);
+	}
+	if (r) {
+		say(u, LOG_BAD, plain ? NULL : name, errmsg());
+	} else {
+		log_put(u->log, &e);
+		u->members++;
+		++*u->count;
+	}
+	sb_release(&e.path);
+	sb_release(&e.member);
+	free(name);
+}
+
+/* ---- members --------------------------------------------------------------------------------- */
+
+enum step {
+	STEP_ON,     /* to the next member */
+	STEP_END,    /* the archive has ended, or cannot be read on */
+	STEP_BEHIND, /* open it anew and go on behind this member */
+	STEP_RESYNC, /* a tar: look for the next sound header */
+	STEP_OTHER   /* no archive at all */
+};
+
+static enum step
+bad_header(struct reader *r, const char *member, int status)
+{
+	struct unpack *u = r->u;
+	struct archive *a = r->a;
+	bool tar = (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+
+	/* a header that libarchive gave up in the middle of is the one it stands at */
+	r->bad = (uint64_t)(status == ARCHIVE_FATAL ? archive_filter_bytes(a, 0) :
+	    archive_read_header_position(a));
+	if (tar && (!member || !*member) && !r->fault) {
+		sb_clear(&u->p);
+		tar_name(u, r->from + r->bad, &u->p);
+		member = u->p.s;
+	}
+	src_err(a);
+	say_bad(r, member, errmsg());
+	if (status != ARCHIVE_FATAL)
+		return STEP_ON;
+	return tar && !r->fault && !*u->stop && !strstr(errmsg(), "runcated") ?
+	    STEP_RESYNC : STEP_END;
+}
+
+static enum step
+one(struct reader *r, struct archive_entry *e, const char *name)
+{
+	struct unpack *u = r->u;
+	struct log_entry le = { 0 };
+	bool fatal = false;
+	enum step step = STEP_ON;
+
+	if (u->members >= (uint64_t)u->o->max_members) {
+		char text[80];
+
+		snprintf(text, sizeof(text), "has more than %" PRId64 " members (--max-members)",
+		    u->o->max_members);
+		say(u, LOG_BAD, NULL, text);
+		return STEP_END;
+	}
+	u->members++;
+	++*u->count;
+	sb_puts(&le.member, name ? name : "");
+	if (member_unpack(u, r->a, e, &le, &fatal) == 0) {
+		sb_clear(&u->p);
+		name_utf8(&u->p, le.member.s);
+		sb_clear(&le.member);
+		sb_puts(&le.member, u->p.s);
+		if (le.path.len)
+			log_put(u->log, &le);
+	} else {
+		say_bad(r, name, errmsg());
+		if (u->over || *u->stop)
+			step = STEP_END;
+		else if (fatal)
+			step = has_directory(r->a) && !r->streamed ? STEP_BEHIND : STEP_END;
+	}
+	sb_release(&le.path);
+	sb_release(&le.member);
+	return step;
+}
+
+static const char *
+entry_name(struct archive_entry *e)
+{
+	const char *s = e ? archive_entry_pathname(e) : NULL;
+
+	return s ? s : e ? archive_entry_pathname_utf8(e) : NULL;
+}
+
+/* Reads from an opened reader, passing over the first `skip` members; *done counts those read. */
+static enum step
+members(struct reader *r, uint64_t skip, uint64_t *done)
+{
+	enum step step = STEP_ON;
+	bool lost = false; /* between a bad header and the next good one */
+
+	*done = 0;
+	while (step == STEP_ON) {
+		struct archive_entry *e = NULL;
+		int status = archive_read_next_header(r->a, &e);
+
+		if (*r->u->stop || status == ARCHIVE_EOF)
+			return STEP_END;
+		if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
+			if (!lost || status == ARCHIVE_FATAL)
+				step = bad_header(r, entry_name(e), status);
+			lost = true;
+			continue;
+		}
+		lost = false;
+		if ((*done)++ >= skip)
+			step = one(r, e, entry_name(e));
+	}
+	return step;
+}
+
+static void
+drain(struct reader *r)
+{
+	const void *p;
+	size_t n = 1;
+
+	while (!r->fault && n && !*r->u->stop)
+		if (src_read(&r->src, &p, &n))
+			r->fault = xstrdup(errmsg());
+}
+
+/* What stands behind the last member is read too: the checksum of the whole comes last. */
+static void
+verify(struct reader *r)
+{
+	struct unpack *u = r->u;
+
+	drain(r);
+	if (r->src.garbage)
+		say(u, LOG_WARN, NULL, "bytes after its end are left out");
+	/* all members came out, and yet the stream is not what was packed */
+	u->withdrawn = r->src.fault == SRC_CHECKSUM || (r->src.fault == SRC_DAMAGED && !r->told);
+	if (r->fault && !r->told)
+		say_bad(r, NULL, r->fault);
+	if (u->withdrawn)
+		say(u, LOG_BAD, NULL, "none of its members is kept, as nobody can tell which are damaged");
+}
+
+/* The first header was not known to any format. */
+static enum step
+unknown(struct reader *r, bool first)
+{
+	struct unpack *u = r->u;
+	uint64_t at = 0;
+	bool packed = r->src.nlayers > 1;
+
+	/* damage may be why it is unknown, and show only further on */
+	if (packed && name_is_tar(path_base(u->path)))
+		drain(r);
+	if (r->fault) {
+		say_bad(r, NULL, r->fault);
+		return STEP_END;
+	}
+	if (!first) /* a damaged tar whose next header is no better */
+		return STEP_RESYNC;
+	if (tar_find(u, &at, true)) {
+		sb_clear(&u->p);
+		tar_name(u, 0, &u->p);
+		say(u, LOG_BAD, u->p.s, "its header is damaged");
+		return STEP_RESYNC;
+	}
+	if (u->maybe && !packed)
+		say(u, LOG_WARN, NULL, "no archive, passed over");
+	else if (!u->size)
+		say(u, LOG_BAD, NULL, "empty file");
+	else if (packed && !name_is_tar(path_base(u->path)))
+		single(u, false);
+	else
+		say(u, LOG_BAD, NULL, packed ? "compressed, but no archive" : "no archive of a known format");
+	return STEP_END;
+}
+
+static void
+archive(struct unpack *u)
+{
+	uint64_t from = 0, skip = 0, done;
+	struct reader r;
+
+	for (int again = 0; again <= AGAIN_MAX; again++) {
+		enum step step = STEP_OTHER;
+		int status = reader_open(&r, u, from);
+
+		if (status < 0) {
+			say(u, LOG_BAD, NULL, errmsg());
+			reader_close(&r);
+			return;
+		}
+		if (!status)
+			step = members(&r, skip, &done);
+		if (step == STEP_END && archive_format(r.a) == ARCHIVE_FORMAT_EMPTY)
+			step = STEP_OTHER;
+		if (step == STEP_OTHER)
+			step = unknown(&r, !from);
+		else if (step == STEP_END && r.streamed && !u->over)
+			verify(&r);
+		if (step == STEP_BEHIND)
+			skip = done;
+		if (step == STEP_RESYNC) {
+			from += r.bad + TAR_BLOCK;
+			if (!tar_find(u, &from, false))
+				step = STEP_END;
+		}
+		reader_close(&r);
+		if (step == STEP_END)
+			return;
+	}
+	say(u, LOG_BAD, NULL, "damaged in too many places: the rest is left out");
+}
+
+void
+unpack_one(struct unpack *u)
+{
+	/* names are converted to the locale's charset, whatever the user's locale is */
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), old = (locale_t)0;
+
+	if (utf8)
+		old = uselocale(utf8);
+	u->dirfd = -1;
+	if (u->copy)
+		single(u, true);
+	else
+		archive(u);
+	if (utf8) {
+		uselocale(old);
+		freelocale(utf8);
+	}
+	if (u->dirfd >= 0)
+		close(u->dirfd);
+	u->dirfd = -1;
+	sb_release(&u->dirname);
+	sb_release(&u->target);
+	sb_release(&u->p);
+}
+
+void
+unpack_release(struct unpack *u)
+{
+	if (u->log)
+		fclose(u->log);
+	sb_release(&u->lost);
+	*u = (struct unpack){ .root = -1 };
+}
