@@ -111,6 +111,15 @@ read_manifest(const char *file)
 	return l;
 }
 
+static void
+free_names(struct names *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+	*l = (struct names){ 0 };
+}
+
 static bool
 has(const struct names *l, const char *name)
 {
@@ -142,10 +151,16 @@ differ(const char *dir, const struct names *a, const struct names *b, const char
 static void
 add_folder(const char *dir)
 {
-	struct names have = folder(dir), want = manifest ? read_manifest(manifest) : have;
+	struct names have = folder(dir), want;
 
-	if (manifest && differ(dir, &want, &have, "missing") + differ(dir, &have, &want, "extra"))
-		die("%s: does not hold what the manifest names", dir);
+	if (manifest) {
+		want = read_manifest(manifest);
+		if (differ(dir, &want, &have, "missing") + differ(dir, &have, &want, "extra"))
+			die("%s: does not hold what the manifest names", dir);
+		free_names(&have);
+	} else {
+		want = have;
+	}
 	for (size_t i = 0; i < want.n; i++) {
 		char *path = path_join(dir, want.v[i]);
 		bool packed = name_is_archive(want.v[i]);
@@ -157,7 +172,10 @@ add_folder(const char *dir)
 			add_item((struct unpack_item){ path, manifest && !packed, !manifest && !packed });
 		else if (manifest)
 			die("%s: is no file", path);
+		else
+			free(path);
 	}
+	free_names(&want);
 }
 
 static void

@@ -245,8 +245,14 @@ record(const struct unpack *u, const struct log_entry *e, struct rec *r, struct 
 	}
 	rec_set_str(r, "archive", archive.s);
 	rec_set_str(r, "member", e->member.s);
-	if (e->kind == LOG_FILE && e->size >= 0)
-		rec_set_int(r, "size", e->size);
+	if (e->kind == LOG_FILE && e->size >= 0) {
+		/* an empty file may have got its bytes with a later name of it */
+		struct stat st = { .st_size = e->size };
+
+		if (!e->size && job.dest >= 0)
+			fstatat(job.dest, e->path.s, &st, AT_SYMLINK_NOFOLLOW);
+		rec_set_int(r, "size", st.st_size);
+	}
 	if (e->kind != LOG_FILE)
 		rec_set_str(r, "kind", e->kind == LOG_DIR ? "folder" : "symlink");
 	rec_emit(out, r);
@@ -257,13 +263,11 @@ record(const struct unpack *u, const struct log_entry *e, struct rec *r, struct 
 static void
 complain(const struct unpack *u, const struct log_entry *e, const char *why)
 {
-	struct sb archive = { 0 }, member = { 0 };
+	struct sb text = { 0 };
 
-	name_show(&archive, u->path);
-	name_show(&member, e->member.s);
-	warn("%s: %s: %s", archive.s, member.s, why);
-	sb_release(&archive);
-	sb_release(&member);
+	unpack_message(&text, u, e->member.s, why);
+	warn("%s", text.s);
+	sb_release(&text);
 }
 
 /* Publishes archive u, then writes its records and messages. True if anything was bad. */

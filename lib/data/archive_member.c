@@ -126,7 +126,8 @@ data(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const
     int64_t *size, bool *fatal)
 {
 	bool sparse = archive_entry_sparse_count(e) > 0;
-	bool warc = (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_WARC;
+	int format = archive_format(a) & ARCHIVE_FORMAT_BASE_MASK;
+	bool warc = format == ARCHIVE_FORMAT_WARC;
 	int64_t pos = 0;
 
 	for (;;) {
@@ -135,6 +136,9 @@ data(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const
 		size_t n = 0;
 		int r = archive_read_data_block(a, &p, &n, &at);
 
+		/* only tars have holes; of xar, libarchive tells offsets from its own start */
+		if (format != ARCHIVE_FORMAT_TAR)
+			at = pos;
 		if (r == ARCHIVE_EOF && at > pos)
 			n = 0; /* a hole at the end of a sparse file: at is where it ends */
 		else if (r == ARCHIVE_EOF)

@@ -56,7 +56,7 @@ src_err(struct archive *a)
 	const char *s = archive_error_string(a);
 	size_t n = s ? strlen(s) : 0;
 
-	while (n && (s[n - 1] == '\n' || s[n - 1] == ' '))
+	while (n && (s[n - 1] == '\n' || s[n - 1] == ' ' || s[n - 1] == ':'))
 		n--;
 	return n ? err("%.*s", n < 500 ? (int)n : 500, s) : err("damaged");
 }

@@ -15,7 +15,6 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -24,88 +23,6 @@ enum {
 	/* what a member may take in a stream besides its bytes: headers of the longest names */
 	MEMBER_OVERHEAD = 8192
 };
-
-/* ---- the log --------------------------------------------------------------------------------- */
-
-struct log_head {
-	int64_t size;
-	uint32_t kind, pathlen, memberlen;
-};
-
-void
-log_put(FILE *fp, const struct log_entry *e)
-{
-	struct log_head h = { e->size, (uint32_t)e->kind, (uint32_t)e->path.len, (uint32_t)e->member.len };
-
-	if (fwrite(&h, sizeof(h), 1, fp) != 1 || fwrite(e->path.s ? e->path.s : "", 1, h.pathlen, fp) !=
-	    h.pathlen || fwrite(e->member.s ? e->member.s : "", 1, h.memberlen, fp) != h.memberlen)
-		die("write error on a temporary file:");
-}
-
-static void
-get_str(FILE *fp, struct sb *sb, size_t n)
-{
-	sb_clear(sb);
-	sb->s = xgrow(sb->s, &sb->cap, n + 1, 1);
-	if (fread(sb->s, 1, n, fp) != n)
-		die("read error on a temporary file:");
-	sb->s[n] = '\0';
-	sb->len = n;
-}
-
-int
-log_get(FILE *fp, struct log_entry *e)
-{
-	struct log_head h;
-
-	if (fread(&h, sizeof(h), 1, fp) != 1) {
-		if (ferror(fp))
-			die("read error on a temporary file:");
-		return 0;
-	}
-	e->kind = (enum log_kind)h.kind;
-	e->size = h.size;
-	get_str(fp, &e->path, h.pathlen);
-	get_str(fp, &e->member, h.memberlen);
-	return 1;
-}
-
-/* A line for stderr about the archive, or about a member of it. */
-static void
-say(struct unpack *u, enum log_kind kind, const char *member, const char *why)
-{
-	struct log_entry e = { .kind = kind };
-
-	name_show(&e.path, u->path);
-	sb_puts(&e.path, ": ");
-	if (member && *member) {
-		name_show(&e.path, member);
-		sb_puts(&e.path, ": ");
-	}
-	name_show(&e.path, why);
-	log_put(u->log, &e);
-	sb_release(&e.path);
-	u->bad |= kind == LOG_BAD;
-}
-
-void
-unpack_lose(struct unpack *u, ino_t ino)
-{
-	struct log_entry e = { 0 };
-	struct stat st;
-
-	rewind(u->log);
-	while (log_get(u->log, &e)) {
-		if (e.kind != LOG_FILE || fstatat(u->root, e.path.s, &st, AT_SYMLINK_NOFOLLOW) ||
-		    st.st_ino != ino)
-			continue;
-		unlinkat(u->root, e.path.s, 0);
-		sb_put(&u->lost, e.path.s, e.path.len + 1);
-	}
-	fseek(u->log, 0, SEEK_END);
-	sb_release(&e.path);
-	sb_release(&e.member);
-}
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -116,12 +33,14 @@ struct reader {
 	bool streamed;  /* read through src: compressed, or from an offset */
 	uint64_t from;  /* bytes of the stream passed over */
 	uint64_t bad;   /* where in the stream a header was bad */
+	bool behind;    /* read from behind a bad member, none good since */
+	bool orphan;    /* it was a special one, so that the member behind it lacks it */
 	char *fault;    /* why the stream broke off, NULL if it did not */
 	bool told;      /* and a message about a header or member said so */
 };
 
-static struct src_limits
-limits(const struct unpack *u)
+struct src_limits
+unpack_limits(const struct unpack *u)
 {
 	uint64_t extra = (uint64_t)u->o->max_members * MEMBER_OVERHEAD + SRC_RATIO_FROM;
 
@@ -154,7 +73,7 @@ say_bad(struct reader *r, const char *member, const char *why)
 {
 	r->told |= r->fault != NULL;
 	/* a checksum is of no one member */
-	say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member, r->fault ? r->fault : why);
+	unpack_say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member, r->fault ? r->fault : why);
 }
 
 static void
@@ -196,7 +115,7 @@ formats(struct archive *a, const struct src *s)
 static int
 reader_open(struct reader *r, struct unpack *u, uint64_t from)
 {
-	struct src_limits l = limits(u);
+	struct src_limits l = unpack_limits(u);
 	int status;
 
 	*r = (struct reader){ .u = u, .from = from };
@@ -242,89 +161,6 @@ has_directory(struct archive *a)
 	default:
 		return false;
 	}
-}
-
-/* ---- damaged tars ---------------------------------------------------------------------------- */
-
-/* POSIX ustar: the sum of the header's bytes with its own field as blanks; old tars added up signed
- * bytes. */
-static bool
-tar_header(const unsigned char *b)
-{
-	long have = 0, sum = 0, old = 0;
-	int i;
-
-	if (memcmp(b + 257, "ustar", 5) != 0)
-		return false;
-	for (i = 148; i < 156 && b[i] == ' '; i++)
-		;
-	for (; i < 156 && b[i] >= '0' && b[i] <= '7'; i++)
-		have = 8 * have + (b[i] - '0');
-	for (i = 0; i < TAR_BLOCK; i++) {
-		sum += i >= 148 && i < 156 ? ' ' : b[i];
-		old += i >= 148 && i < 156 ? ' ' : (signed char)b[i];
-	}
-	return have == sum || have == old;
-}
-
-/* Finds the next sound tar header at or behind *from (on the raster of blocks that *from gives).
- * 1 and its place; 0: none. first: only if what stands at *from itself was meant as a header. */
-static int
-tar_find(struct unpack *u, uint64_t *from, bool first)
-{
-	struct src_limits l = limits(u);
-	unsigned char b[TAR_BLOCK];
-	size_t have = 0, n;
-	const void *p;
-	struct src s;
-	int found = 0;
-
-	if (src_open(&s, u->path, &l))
-		return 0;
-	if (src_skip(&s, *from))
-		goto out;
-	while (!*u->stop && !found && !src_read(&s, &p, &n) && n) {
-		const unsigned char *q = p;
-
-		while (n && !found) {
-			size_t take = n < TAR_BLOCK - have ? n : TAR_BLOCK - have;
-
-			memcpy(b + have, q, take);
-			have += take;
-			q += take;
-			n -= take;
-			if (have < TAR_BLOCK)
-				break;
-			have = 0;
-			if (first && memcmp(b + 257, "ustar", 5) != 0)
-				goto out;
-			first = false;
-			if (tar_header(b))
-				found = 1;
-			else
-				*from += TAR_BLOCK;
-		}
-	}
-out:
-	src_close(&s);
-	return found;
-}
-
-/* The name in the header block at byte `at`, as far as it is one; appended. */
-static void
-tar_name(struct unpack *u, uint64_t at, struct sb *name)
-{
-	struct src_limits l = limits(u);
-	const void *p;
-	struct src s;
-	size_t n;
-
-	if (src_open(&s, u->path, &l))
-		return;
-	/* blocks of the stream are larger than a header, and what is skipped leaves the rest in one */
-	if (!src_skip(&s, at) && !src_read(&s, &p, &n) && n >= TAR_BLOCK)
-		sb_put(name, p, strnlen(p, 100));
-	src_close(&s);
 }
 
 /* ---- what is no archive ---------------------------------------------------------------------- */
@@ -373,7 +209,7 @@ plain_file(struct unpack *u, struct src *s, const char *name, int64_t *size)
 static void
 single(struct unpack *u, bool plain)
 {
-	struct src_limits l = limits(u);
+	struct src_limits l = unpack_limits(u);
 	struct log_entry e = { .kind = LOG_FILE };
 	char *name = plain ? xstrdup(path_base(u->path)) : name_unpacked(path_base(u->path));
 	struct src s;
@@ -384,11 +220,11 @@ single(struct unpack *u, bool plain)
 	if (!r) {
 		r = plain_file(u, &s, e.path.s, &e.size);
 		if (s.garbage)
-			say(u, LOG_WARN, NULL, "bytes after its end are left out");
+			unpack_say(u, LOG_WARN, NULL, "bytes after its end are left out");
 		src_close(&s);
 	}
 	if (r) {
-		say(u, LOG_BAD, plain ? NULL : name, errmsg());
+		unpack_say(u, LOG_BAD, plain ? NULL : name, errmsg());
 	} else {
 		log_put(u->log, &e);
 		u->members++;
@@ -415,16 +251,30 @@ bad_header(struct reader *r, const char *member, int status)
 	struct unpack *u = r->u;
 	struct archive *a = r->a;
 	bool tar = (archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+	bool sound = false;
+	int type = 0;
 
-	/* a header that libarchive gave up in the middle of is the one it stands at */
-	r->bad = (uint64_t)(status == ARCHIVE_FATAL ? archive_filter_bytes(a, 0) :
-	    archive_read_header_position(a));
-	if (tar && (!member || !*member) && !r->fault) {
+	if (tar && !r->fault) {
+		/* libarchive gave up on the header where it stands, or that it has just read */
+		r->bad = (uint64_t)(status == ARCHIVE_FATAL ? archive_filter_bytes(a, 0) :
+		    archive_read_header_position(a));
 		sb_clear(&u->p);
-		tar_name(u, r->from + r->bad, &u->p);
-		member = u->p.s;
+		if (status == ARCHIVE_FATAL && r->bad >= TAR_BLOCK)
+			type = tar_look(u, r->from + r->bad - TAR_BLOCK, &u->p, &sound);
+		if (sound) {
+			r->bad -= TAR_BLOCK;
+		} else {
+			sb_clear(&u->p);
+			type = tar_look(u, r->from + r->bad, &u->p, &sound);
+		}
+		r->orphan = tar_special(type);
+		if (!member || !*member)
+			member = u->p.s;
 	}
 	src_err(a);
+	/* behind a member that was cut off nothing was to be expected */
+	if (r->behind && strstr(errmsg(), "runcated"))
+		return STEP_END;
 	say_bad(r, member, errmsg());
 	if (status != ARCHIVE_FATAL)
 		return STEP_ON;
@@ -445,7 +295,7 @@ one(struct reader *r, struct archive_entry *e, const char *name)
 
 		snprintf(text, sizeof(text), "has more than %" PRId64 " members (--max-members)",
 		    u->o->max_members);
-		say(u, LOG_BAD, NULL, text);
+		unpack_say(u, LOG_BAD, NULL, text);
 		return STEP_END;
 	}
 	u->members++;
@@ -499,8 +349,14 @@ members(struct reader *r, uint64_t skip, uint64_t *done)
 			continue;
 		}
 		lost = false;
-		if ((*done)++ >= skip)
+		if ((*done)++ < skip)
+			continue;
+		r->behind = false;
+		if (r->orphan)
+			say_bad(r, entry_name(e), "the header that completes its own is damaged");
+		else
 			step = one(r, e, entry_name(e));
+		r->orphan = false;
 	}
 	return step;
 }
@@ -524,13 +380,13 @@ verify(struct reader *r)
 
 	drain(r);
 	if (r->src.garbage)
-		say(u, LOG_WARN, NULL, "bytes after its end are left out");
+		unpack_say(u, LOG_WARN, NULL, "bytes after its end are left out");
 	/* all members came out, and yet the stream is not what was packed */
 	u->withdrawn = r->src.fault == SRC_CHECKSUM || (r->src.fault == SRC_DAMAGED && !r->told);
 	if (r->fault && !r->told)
 		say_bad(r, NULL, r->fault);
 	if (u->withdrawn)
-		say(u, LOG_BAD, NULL, "none of its members is kept, as nobody can tell which are damaged");
+		unpack_say(u, LOG_BAD, NULL, "none of its members is kept, as nobody can tell which are damaged");
 }
 
 /* The first header was not known to any format. */
@@ -539,7 +395,7 @@ unknown(struct reader *r, bool first)
 {
 	struct unpack *u = r->u;
 	uint64_t at = 0;
-	bool packed = r->src.nlayers > 1;
+	bool sound, packed = r->src.nlayers > 1;
 
 	/* damage may be why it is unknown, and show only further on */
 	if (packed && name_is_tar(path_base(u->path)))
@@ -550,21 +406,32 @@ unknown(struct reader *r, bool first)
 	}
 	if (!first) /* a damaged tar whose next header is no better */
 		return STEP_RESYNC;
-	if (tar_find(u, &at, true)) {
+	if (tar_find(u, &at, true, false)) {
 		sb_clear(&u->p);
-		tar_name(u, 0, &u->p);
-		say(u, LOG_BAD, u->p.s, "its header is damaged");
+		r->orphan = tar_special(tar_look(u, 0, &u->p, &sound));
+		unpack_say(u, LOG_BAD, u->p.s, "its header is damaged");
 		return STEP_RESYNC;
 	}
 	if (u->maybe && !packed)
-		say(u, LOG_WARN, NULL, "no archive, passed over");
+		unpack_say(u, LOG_WARN, NULL, "no archive, passed over");
 	else if (!u->size)
-		say(u, LOG_BAD, NULL, "empty file");
+		unpack_say(u, LOG_BAD, NULL, "empty file");
 	else if (packed && !name_is_tar(path_base(u->path)))
 		single(u, false);
 	else
-		say(u, LOG_BAD, NULL, packed ? "compressed, but no archive" : "no archive of a known format");
+		unpack_say(u, LOG_BAD, NULL, packed ? "compressed, but no archive" : "no archive of a known format");
 	return STEP_END;
+}
+
+/* No bytes are an archive to libarchive, and zeros an empty tar: to us only where the name says so. */
+static bool
+nothing(const struct reader *r)
+{
+	int format = archive_format(r->a);
+	bool tar = (format & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+
+	return format == ARCHIVE_FORMAT_EMPTY ||
+	    (tar && !r->u->members && !r->u->bad && !name_is_tar(path_base(r->u->path)));
 }
 
 static void
@@ -578,13 +445,14 @@ archive(struct unpack *u)
 		int status = reader_open(&r, u, from);
 
 		if (status < 0) {
-			say(u, LOG_BAD, NULL, errmsg());
+			unpack_say(u, LOG_BAD, NULL, errmsg());
 			reader_close(&r);
 			return;
 		}
+		r.behind = skip > 0;
 		if (!status)
 			step = members(&r, skip, &done);
-		if (step == STEP_END && archive_format(r.a) == ARCHIVE_FORMAT_EMPTY)
+		if (step == STEP_END && nothing(&r))
 			step = STEP_OTHER;
 		if (step == STEP_OTHER)
 			step = unknown(&r, !from);
@@ -594,14 +462,14 @@ archive(struct unpack *u)
 			skip = done;
 		if (step == STEP_RESYNC) {
 			from += r.bad + TAR_BLOCK;
-			if (!tar_find(u, &from, false))
+			if (!tar_find(u, &from, false, r.orphan))
 				step = STEP_END;
 		}
 		reader_close(&r);
 		if (step == STEP_END)
 			return;
 	}
-	say(u, LOG_BAD, NULL, "damaged in too many places: the rest is left out");
+	unpack_say(u, LOG_BAD, NULL, "damaged in too many places: the rest is left out");
 }
 
 void

@@ -37,6 +37,10 @@ struct unpack {
 	int dirfd;
 	struct sb target, p;
 };
+/* "ARCHIVE: MEMBER: why", or without MEMBER, fit for a terminal; appended. */
+void unpack_message(struct sb *, const struct unpack *, const char *member, const char *why);
+/* Puts such a message into the log. */
+void unpack_say(struct unpack *, enum log_kind, const char *member, const char *why);
 /* Fills the staging folder and the log. Never fails: what is bad stands in the log. */
 void unpack_one(struct unpack *);
 void unpack_release(struct unpack *); /* the log is closed, the root not */
