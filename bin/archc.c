@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/opt.h"
 #include "data/pack.h"
+#include "data/pack_name.h"
 #include "data/rec.h"
 
 #include <inttypes.h>
@@ -54,14 +55,40 @@ parse_size(const char *s)
 	free(w);
 }
 
+static void
+check_out(void)
+{
+	const char *packed_with;
+	enum pack_kind kind;
+	char *first;
+
+	if (!o.out || !*o.out)
+		usage_error("-o OUT is wanted");
+	if (!utf8_valid(o.out, strlen(o.out)))
+		usage_error("-o: the name is no UTF-8");
+	kind = pack_ending(o.out, &packed_with);
+	if (o.layout == PACK_STYLEGAN && kind == PACK_TAR)
+		usage_error("-o: the layout stylegan makes a zip or a folder");
+	if (o.layout != PACK_WEBDATASET)
+		return;
+	if (pack_is_pattern(o.out)) {
+		if (!(first = pack_pattern_name(o.out, 0)))
+			usage_error("-o: %s", errmsg());
+		free(first);
+		if (kind != PACK_TAR)
+			usage_error("-o: the layout webdataset makes tars");
+	} else if (kind != PACK_FOLDER) {
+		usage_error("-o: the layout webdataset makes a folder with tars, or tars of a name with %%d");
+	}
+}
+
 /* An option that would do nothing is wrong usage. */
 static void
 check(void)
 {
 	bool jpeg = o.format == PACK_KEEP || o.format == PACK_JPG;
 
-	if (!o.out || !*o.out)
-		usage_error("-o OUT is wanted");
+	check_out();
 	if (size)
 		parse_size(size);
 	if (!size && crop)

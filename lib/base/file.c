@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -303,6 +304,49 @@ make_dirs(const char *path)
 	}
 	free(copy);
 	return ret;
+}
+
+/* Removes what can go from an open folder, which is closed. Returns the folder to go on with: the
+ * first in it that is not empty, or the one that holds it if `up`, or -1. */
+static int
+remove_members(int fd, bool up, bool *down, bool *stuck)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	const struct dirent *e;
+	int next = -1;
+	DIR *d = fdopendir(fd);
+
+	*stuck = !d;
+	while (d && next < 0 && !*stuck && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    unlinkat(fd, e->d_name, 0) == 0 || unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
+			continue;
+		next = openat(fd, e->d_name, flags);
+		*stuck = next < 0;
+	}
+	*down = next >= 0;
+	if (next < 0 && up && !*stuck)
+		next = openat(fd, "..", flags);
+	if (!d || closedir(d))
+		close(fd);
+	return next;
+}
+
+int
+tree_remove(int dir, const char *name)
+{
+	size_t depth = 0;
+	bool down, stuck = false;
+	int fd;
+
+	if (unlinkat(dir, name, 0) == 0)
+		return 0;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	while (fd >= 0) {
+		fd = remove_members(fd, depth > 0, &down, &stuck);
+		depth = down ? depth + 1 : depth ? depth - 1 : 0;
+	}
+	return unlinkat(dir, name, AT_REMOVEDIR) ? err("%s: cannot be removed:", name) : 0;
 }
 
 char *

@@ -29,6 +29,9 @@ int file_write(const char *path, const void *data, size_t len);
 bool file_exists(const char *path);
 /* mkdir -p. */
 int make_dirs(const char *path);
+/* rm -r of `name` in the open folder dir, links not followed, however deep, with one descriptor and
+ * no path. -1 with a message if something is left. */
+int tree_remove(int dir, const char *name);
 /* "dir/name", or name itself if absolute or dir is NULL, "" or "."; caller frees. */
 char *path_join(const char *dir, const char *name);
 /* The folder part ("." if none), caller frees; the last component, borrowed; its extension with the

@@ -120,6 +120,18 @@ image_header(struct image *im, const char *path)
 }
 
 int
+image_decode_labels(struct image *im, const void *p, size_t n, const char *name)
+{
+	return decode(im, p, n, DECODE_LABELS, name);
+}
+
+int
+image_decode_header(struct image *im, const void *p, size_t n, const char *name)
+{
+	return decode(im, p, n, DECODE_HEADER, name);
+}
+
+int
 image_encode(const struct image *im, const char *kind, int quality, const char *const *text,
     void **p, size_t *n)
 {

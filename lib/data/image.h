@@ -35,6 +35,9 @@ int image_decode(struct image *, const void *p, size_t n, int c, int bits, const
 int image_read_labels(struct image *, const char *path);
 /* Only size, channels and bits; data stays NULL. */
 int image_header(struct image *, const char *path);
+/* Both from memory. */
+int image_decode_labels(struct image *, const void *p, size_t n, const char *name);
+int image_decode_header(struct image *, const void *p, size_t n, const char *name);
 
 /* Writes by the extension of path (.png, .jpg, .jpeg), atomically. quality 1..100 is for JPEG.
  * text: pairs key, value for PNG text chunks, NULL-terminated, or NULL. */

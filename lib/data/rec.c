@@ -76,6 +76,8 @@ rec_clear(struct rec *r)
 {
 	struct arena mem = r->mem;
 
+	if (r->aside_free)
+		r->aside_free(r->aside);
 	arena_clear(&mem);
 	*r = (struct rec){ .mem = mem };
 }
@@ -83,6 +85,8 @@ rec_clear(struct rec *r)
 void
 rec_release(struct rec *r)
 {
+	if (r->aside_free)
+		r->aside_free(r->aside);
 	arena_release(&r->mem);
 	*r = (struct rec){ 0 };
 }

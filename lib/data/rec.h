@@ -51,6 +51,8 @@ struct rec {
 	size_t n, cap;
 	bool changed;         /* a field was set or removed */
 	bool spaced;          /* the line has blanks after ':', so new fields get them too */
+	void *aside;          /* what a filter's fn leaves for its `then`; or NULL */
+	void (*aside_free)(void *); /* frees it when the record goes */
 };
 
 enum { REC_LINE_MAX = 64 << 20 };
@@ -139,6 +141,7 @@ struct rec_opts {
 	const char *what;     /* for progress: "records" */
 	bool ends;            /* what comes out are no longer these records: one with an error is bad,
 	                       * unless keep_bad passes it on */
+	int (*then)(struct rec *, struct rec_out *, void *ctx); /* or NULL; see rec_filter() */
 };
 #define REC_OPTS { .jobs = 1, .shard = shard_default(), .what = "records" }
 /* Rows for an option table; ro is a struct rec_opts with static storage. */
@@ -160,7 +163,10 @@ typedef int rec_fn(struct rec *, struct rec_out *, void *ctx);
  * bounded number of records is in flight. Bad lines and bad records: one line on stderr,
  * `tool: input:LINE: id: why`, and then they are dropped, or passed on with an `error` object
  * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records
- * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict). */
+ * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict).
+ * `then` is called for each record that was fine with fn, one at a time in the order of the input,
+ * as fn is but never at once: for what must be done in order with what fn made, which it leaves in
+ * r->aside. */
 int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *, void *ctx);
 /* The same onto an out that the caller opens and closes, for programs that have more to write. */
 int rec_filter_to(const struct rec_opts *, const char *const *files, size_t nfiles, struct rec_out *,

@@ -88,6 +88,15 @@ one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len,
 	return fn(r, out, ctx) ? FATE_BAD : FATE_GOOD;
 }
 
+/* What is done in order. FATE_BAD leaves a message. */
+static enum fate
+finish(const struct rec_opts *ro, struct rec *r, struct rec_out *out, enum fate fate, void *ctx)
+{
+	if (fate != FATE_GOOD || !ro->then)
+		return fate;
+	return ro->then(r, out, ctx) ? FATE_BAD : FATE_GOOD;
+}
+
 /* ---- one after another ----------------------------------------------------------------------- */
 
 static void
@@ -116,7 +125,7 @@ in_turn(const struct rec_opts *ro, struct rec_in *in, struct rec_out *out, rec_f
 		rec_clear(&r);
 		r.input = in->name;
 		r.lineno = in->lineno;
-		if (one_line(ro, &r, line, len, out, fn, ctx) == FATE_BAD) {
+		if (finish(ro, &r, out, one_line(ro, &r, line, len, out, fn, ctx), ctx) == FATE_BAD) {
 			/* rec_bad() may set another message */
 			char *why = xstrdup(errmsg());
 
@@ -142,6 +151,7 @@ struct slot {
 	struct rec r;
 	struct sb line;
 	struct rec_out out; /* deferred */
+	enum fate fate;
 	char *why;          /* of a bad record */
 	bool done;
 };
@@ -175,6 +185,7 @@ work(void *vp)
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		struct slot *s;
+		enum fate fate;
 		char *why = NULL;
 
 		p->idle_workers++;
@@ -185,10 +196,11 @@ work(void *vp)
 			break;
 		s = &p->slot[p->take++ % p->nslots];
 		pthread_mutex_unlock(&p->lock);
-		if (one_line(p->ro, &s->r, s->line.s, s->line.len, &s->out, p->fn,
-		    p->ctx) == FATE_BAD)
+		fate = one_line(p->ro, &s->r, s->line.s, s->line.len, &s->out, p->fn, p->ctx);
+		if (fate == FATE_BAD)
 			why = xstrdup(errmsg());
 		pthread_mutex_lock(&p->lock);
+		s->fate = fate;
 		s->why = why;
 		s->done = true;
 		if (s == &p->slot[p->tail % p->nslots])
@@ -226,6 +238,8 @@ write_results(void *vp)
 			break;
 		pthread_mutex_unlock(&p->lock);
 		rec_out_lines(p->out, s->out.sb.s, s->out.sb.len);
+		if (!s->why && finish(p->ro, &s->r, p->out, s->fate, p->ctx) == FATE_BAD)
+			s->why = xstrdup(errmsg());
 		if (s->why) {
 			rec_bad(p->ro, &s->r, p->out, s->why);
 			p->code = p->ro->strict ? EXIT_FATAL : EXIT_RECORDS;
