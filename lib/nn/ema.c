@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "nn/slabs.h"
+#include "tensor/op.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ update(const struct slab *s, struct gbuf **mean, const void *ctx)
 		push.n = (uint32_t)(len / 16);
 		gpu_run(&(struct gpu_call){ .kernel = gpu_info()->texel ? K_EMA_T : K_EMA_V,
 		    .arg = { { s->value, off, len }, m, m }, .nargs = 3, .spec = { 0 }, .nspec = 1,
-		    .push = &push, .npush = sizeof(push), .groups = { gpu_groups(push.n, 1024) },
+		    .push = &push, .npush = sizeof(push), .groups = { gpu_groups(push.n, FLAT_STEP) },
 		    .flops = (double)len * .75, .bytes = (double)len * 3 });
 	}
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "data/safetensors.h"
 #include "nn/slabs.h"
+#include "tensor/op.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -197,7 +198,7 @@ step_piece(const struct optim *o, const struct slab_piece *piece, struct step_pu
 
 		gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_PLAIN_T : K_OPTIM_PLAIN_V,
 		    .arg = { p, g, f, p }, .nargs = 4, .push = &plain, .npush = sizeof(plain),
-		    .groups = { gpu_groups(push->n, 1024) }, .flops = 4 * values, .bytes = 12 * values });
+		    .groups = { gpu_groups(push->n, FLAT_STEP) }, .flops = 4 * values, .bytes = 12 * values });
 		return;
 	}
 	gpu_run(&(struct gpu_call){
@@ -205,7 +206,7 @@ step_piece(const struct optim *o, const struct slab_piece *piece, struct step_pu
 	        : (texel ? K_OPTIM_ADAM_T : K_OPTIM_ADAM_V),
 	    .arg = { p, m, m, g, f, p, v, v }, .nargs = sgd ? 6 : 8,
 	    .spec = { sgd ? o->conf.nesterov : o->conf.kind == OPTIM_ADAMW }, .nspec = 1, .push = push,
-	    .npush = sizeof(*push), .groups = { gpu_groups(push->n, 1024) },
+	    .npush = sizeof(*push), .groups = { gpu_groups(push->n, FLAT_STEP) },
 	    .flops = (sgd ? 7 : 16) * values, .bytes = (sgd ? 20 : 28) * values });
 }
 

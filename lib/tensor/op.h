@@ -17,8 +17,8 @@
 /* The member for dtype and this device; dies naming op if dtype is no float. */
 enum kernel kernel_for(const char *op, const enum kernel k[3][2], enum dtype);
 
-/* Flat kernels: a workgroup of 256 does 4 groups of four values an invocation (flat.glsl). */
-enum { FLAT_STEP = 1024 };
+/* Flat kernels: a workgroup of 64 does 4 groups of four values an invocation (flat.glsl). */
+enum { FLAT_STEP = 256 };
 
 /* No invocation may loop more often than this: lavapipe counts all loops of one together, and at
  * 65,536 ends them. */
