@@ -33,10 +33,25 @@ struct place {
 	uint dst;       // pixel of y, or NOWHERE
 };
 
+// n / d for n below 2^31, without the division that software devices do lane by lane: two estimates in
+// float, each within a few units of what is left, then the last unit.
+uint
+quotient(uint n, uint d)
+{
+	const float by = 1 / float(d);
+	uint q = uint(float(n) * by);
+	int rest = int(n - q * d);
+	const int more = int(floor(float(rest) * by));
+
+	q += more;
+	rest -= more * int(d);
+	return q + (rest >= int(d) ? 1 : 0) - (rest < 0 ? 1 : 0);
+}
+
 place
 place_of(uint r)
 {
-	const uint n = r / (ow * oh), t = r - n * ow * oh, py = t / ow, px = t - py * ow;
+	const uint n = quotient(r, ow * oh), t = r - n * ow * oh, py = quotient(t, ow), px = t - py * ow;
 	place p;
 
 	p.y = int(py) * stride - top;
@@ -48,22 +63,34 @@ place_of(uint r)
 	return p;
 }
 
-// Position in k: the tap (already times dil), the quad within it, and their offset in the input.
+// Position in k: the tap (already times dil), the quad within it, and their offset in the input. What
+// steps need is kept beside: push constants read within a loop cost a software device dearly.
 struct step {
 	int ky, kx, off;
 	uint q, k;
+	int dil, line;               // from tap to tap; a row of them
+	int across, down, width;     // the same in quads: a tap, a row of the input, a row of taps
+	uint c, ih, iw;
 };
 
 step
 step_at(uint at)
 {
-	const uint tap = at / c, row = tap / kw;
+	const uint tap = quotient(at, c), row = quotient(tap, kw);
 	step s;
 
+	s.dil = dil;
+	s.line = int(kw) * dil;
+	s.across = dil * int(cs);
+	s.down = dil * int(iw * cs);
+	s.width = s.line * int(cs);
+	s.c = c;
+	s.ih = ih;
+	s.iw = iw;
 	s.q = at - tap * c;
 	s.ky = int(row) * dil;
 	s.kx = int(tap - row * kw) * dil;
-	s.off = (s.ky * int(iw) + s.kx) * int(cs);
+	s.off = (s.ky * int(iw) + s.kx) * int(cs) + int(s.q);
 	s.k = at;
 	return s;
 }
@@ -72,13 +99,14 @@ step_at(uint at)
 step
 step_next(step s)
 {
-	const bool tap = s.q + 1 == c, line = tap && s.kx + dil == int(kw) * dil;
+	const bool tap = s.q + 1 == s.c, line = tap && s.kx + s.dil == s.line;
 
+	s.off += 1 + (tap ? s.across - int(s.c) : 0);
+	s.off += line ? s.down - s.width : 0;
 	s.k++;
 	s.q = tap ? 0 : s.q + 1;
-	s.kx = line ? 0 : tap ? s.kx + dil : s.kx;
-	s.ky = line ? s.ky + dil : s.ky;
-	s.off = (s.ky * int(iw) + s.kx) * int(cs);
+	s.kx = line ? 0 : tap ? s.kx + s.dil : s.kx;
+	s.ky = line ? s.ky + s.dil : s.ky;
 	return s;
 }
 
@@ -86,7 +114,7 @@ step_next(step s)
 int
 input_at(place p, step s, uint kend)
 {
-	const bool in_ = uint(p.y + s.ky) < ih && uint(p.x + s.kx) < iw && s.k < kend;
+	const bool in_ = uint(p.y + s.ky) < s.ih && uint(p.x + s.kx) < s.iw && s.k < kend;
 
-	return in_ ? p.base + s.off + int(s.q) : -1;
+	return in_ ? p.base + s.off : -1;
 }

@@ -20,10 +20,14 @@ layout(push_constant) uniform P {
 	uint abatch, bbatch;           // quads from one batch to the next
 };
 
-// A pixel of the grid: its coordinates in the input before the tap, and the quad they have there.
+// A pixel of the grid: its coordinates, those in the input before the tap, and the quad they have there.
+// What steps need is kept beside: push constants read within a loop cost a software device dearly.
 struct pixel {
 	uint x, y;
 	int iy, ix, base;
+	uint ow, oh;
+	int stride, across, line, image; // quads to the next point; more at a line's end; more at an image's
+	uint ih, iw;
 };
 
 pixel
@@ -37,20 +41,27 @@ pixel_at(uint p)
 	r.iy = int(r.y) * stride;
 	r.ix = int(r.x) * stride;
 	r.base = ((int(n * ih) + r.iy) * int(iw) + r.ix) * int(cs);
+	r.ow = ow;
+	r.oh = oh;
+	r.stride = stride;
+	r.across = stride * int(cs);
+	r.line = stride * int(iw * cs) - int(ow) * r.across;
+	r.image = (int(ih) - int(oh) * stride) * int(iw * cs);
+	r.ih = ih;
+	r.iw = iw;
 	return r;
 }
 
 pixel
 pixel_next(pixel r)
 {
-	const bool line = r.x + 1 == ow, image = line && r.y + 1 == oh;
+	const bool line = r.x + 1 == r.ow, image = line && r.y + 1 == r.oh;
 
-	r.base += image ? (int(ih) - int(oh - 1) * stride) * int(iw * cs) : line ? stride * int(iw * cs) : 0;
-	r.base += line ? -int((ow - 1) * cs) * stride : int(cs) * stride;
+	r.base += r.across + (line ? r.line : 0) + (image ? r.image : 0);
 	r.x = line ? 0 : r.x + 1;
-	r.ix = line ? 0 : r.ix + stride;
+	r.ix = line ? 0 : r.ix + r.stride;
 	r.y = image ? 0 : line ? r.y + 1 : r.y;
-	r.iy = image ? 0 : line ? r.iy + stride : r.iy;
+	r.iy = image ? 0 : line ? r.iy + r.stride : r.iy;
 	return r;
 }
 
@@ -75,5 +86,5 @@ shift_of(uint j)
 int
 b_at(pixel p, shift s, bool live)
 {
-	return live && uint(p.iy + s.y) < ih && uint(p.ix + s.x) < iw ? p.base + s.off : -1;
+	return live && uint(p.iy + s.y) < p.ih && uint(p.ix + s.x) < p.iw ? p.base + s.off : -1;
 }

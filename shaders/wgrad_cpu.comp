@@ -5,6 +5,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_16bit_storage : require
+#extension GL_ARB_gpu_shader_int64 : require
 #extension GL_GOOGLE_include_directive : require
 /*
  * y = a^T b over pixels, for software devices (see wgrad.glsl, and gemm_cpu.comp for the form): a lane
@@ -18,7 +19,7 @@ layout(constant_id = 1) const uint TM = 32; // rows of a tile, a multiple of 4
 layout(local_size_x_id = 0) in;
 IN4(0, a);
 IN4(1, b);
-OUT4F(2, y);
+layout(binding = 2) writeonly buffer Y { u64vec2 y[]; }; // words as long as stores can be
 
 const uint KP = SG < 8 ? SG : 8;
 
@@ -30,7 +31,7 @@ main()
 	const uint begin = split * psplit, end = min(begin + psplit, pixels);
 	const uint row0 = gl_WorkGroupID.y * TM, col = gl_WorkGroupID.x * SG + lane;
 	// load t of a: rows row0 + 4 (t SG / KP + lane / KP), pixel lane % KP
-	const uint amine = a0 + row0 / 4 + lane / KP + batch * abatch;
+	const uint astep = as_, amine = a0 + row0 / 4 + lane / KP + batch * abatch;
 	const shift s = shift_of(col);
 	vec4 acc[TM];
 	pixel p = pixel_at(begin);
@@ -47,7 +48,7 @@ main()
 			p = pixel_next(p);
 		}
 		[[unroll]] for (uint t = 0; t < LOADS; t++)
-			x[t] = LD4(a, ap < end ? int(ap * as_ + amine + t * (SG / KP)) : -1);
+			x[t] = LD4(a, ap < end ? int(ap * astep + amine + t * (SG / KP)) : -1);
 		[[unroll]] for (uint g = 0; g < TM / 4; g++) {
 			[[unroll]] for (uint u = 0; u < KP; u++) {
 				[[unroll]] for (uint n = 0; n < 4; n++) {
@@ -59,7 +60,11 @@ main()
 			}
 		}
 	}
+	const uint to = ((split * (gl_NumWorkGroups.z / splits) + batch) * m + row0) * nq + col, row = nq;
+	const uint rows = col < nq ? m - row0 : 0;
+
 	[[unroll]] for (uint i = 0; i < TM; i++)
-		if (row0 + i < m && col < nq)
-			y[((split * (gl_NumWorkGroups.z / splits) + batch) * m + row0 + i) * nq + col] = acc[i];
+		if (i < rows)
+			y[to + i * row] = u64vec2(packUint2x32(floatBitsToUint(acc[i].xy)),
+			    packUint2x32(floatBitsToUint(acc[i].zw)));
 }

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-enum { LOCAL = 64, GPU_TILE = 64 };
+enum { LOCAL = 64, GPU_TILE = 64, CHUNK = 2 << 20 };
 
 bool
 gemm_on_cpu(void)
@@ -23,18 +23,21 @@ gemm_busy(void)
 	return gpu_info()->cpu ? 4 * (cores > 0 ? cores : 1) : 256;
 }
 
-/* Rows of a tile. On a software device more rows mean fewer loads of w for each, but slower code for
- * the last, partly filled tile. */
+/* Rows that a lane of a thin tile takes: with the columns, accumulators enough to keep busy. */
 static int64_t
-tile_rows(int64_t rows, uint32_t nc)
+thin_rows(int64_t rows, uint32_t cols)
+{
+	return rows <= (int64_t)gpu_info()->subgroup ? 1 : cols <= 16 ? 8 : 4;
+}
+
+static int64_t
+tile_rows(int64_t rows, const struct panel *q)
 {
 	if (!gemm_on_cpu())
 		return GPU_TILE;
-	if (rows <= 4)
-		return 4;
-	if (rows <= 16)
-		return 16;
-	return nc == 1 ? 64 : 32;
+	if (q->nc == 1)
+		return thin_rows(rows, q->lanes) * (int64_t)gpu_info()->subgroup;
+	return rows <= 4 ? 4 : rows <= 16 ? 16 : 32;
 }
 
 static int64_t
@@ -69,13 +72,27 @@ struct gemm_push {
 	float slope;
 };
 
+static enum kernel
+kernel_of(enum dtype d, const struct panel *q, bool part)
+{
+	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
+		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART }, { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
+	static const enum kernel thin[3][2] = { { K_GEMM_THIN_F32, K_GEMM_THIN_F32 },
+		{ K_GEMM_THIN_F16, K_GEMM_THIN_F16_PART }, { K_GEMM_THIN_BF16, K_GEMM_THIN_BF16_PART } };
+	static const enum kernel gpu[3][2] = { { K_GEMM_GPU_F32, K_GEMM_GPU_F32 },
+		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART }, { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
+
+	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[d][part];
+}
+
 static void
-run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, enum kernel kernel,
-    const struct tensor *y, int64_t rows, int64_t batch)
+run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, const struct tensor *y,
+    int64_t rows, int64_t batch)
 {
 	const struct packed *w = g->w;
-	const int64_t tm = tile_rows(rows, q->nc), most = (int64_t)gpu_info()->max_groups;
+	const int64_t tm = tile_rows(rows, q), most = (int64_t)gpu_info()->max_groups;
 	const int64_t down = ceil_div(rows, tm), across = ceil_div(q->cols, (int64_t)q->lanes * q->nc);
+	const bool thin = q->nc == 1;
 	const double k = (double)(w->p.th * w->p.tw * w->p.ch), part = (double)q->cols / (double)w->p.cols;
 
 	p->q0 = (uint32_t)(q->col / 4);
@@ -85,10 +102,11 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, enum
 		double share = (double)n / (double)down;
 
 		p->row0 = (uint32_t)(at * tm);
-		gpu_run(&(struct gpu_call){ .kernel = kernel,
+		gpu_run(&(struct gpu_call){ .kernel = kernel_of(w->dtype, q, p->splits > 1),
 		    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
 		        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
-		    .spec = { q->lanes, (uint32_t)tm, q->nc }, .nspec = gemm_on_cpu() ? 3 : 0, .push = p,
+		    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
+		        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p,
 		    .npush = sizeof(*p),
 		    .groups = { (uint32_t)n, (uint32_t)across, (uint32_t)batch * p->splits },
 		    .flops = 2 * share * (double)(rows * q->cols * batch) * k,
@@ -114,10 +132,6 @@ choose_splits(int64_t workgroups, int64_t iterations, bool allowed)
 void
 gemm_run(const struct gemm *g)
 {
-	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
-		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART }, { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
-	static const enum kernel gpu[3][2] = { { K_GEMM_GPU_F32, K_GEMM_GPU_F32 },
-		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART }, { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
 	const struct grid *d = &g->grid;
 	const struct packed *w = g->w;
 	const enum dtype dt = g->a->dtype;
@@ -128,7 +142,7 @@ gemm_run(const struct gemm *g)
 	struct tensor *y = g->y;
 
 	for (int i = 0; i < w->npanel; i++)
-		groups += ceil_div(rows, tile_rows(rows, w->panel[i].nc)) *
+		groups += ceil_div(rows, tile_rows(rows, &w->panel[i])) *
 		    ceil_div(w->panel[i].cols, (int64_t)w->panel[i].lanes * w->panel[i].nc) * batch;
 	splits = choose_splits(groups, ceil_div(k, step), plain && batch == 1);
 	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2 ||
@@ -153,7 +167,7 @@ gemm_run(const struct gemm *g)
 	if (splits > 1)
 		y = tensor_empty(F32, splits, rows, g->ycols);
 	for (int i = 0; i < w->npanel; i++)
-		run_panel(g, &w->panel[i], &p, (gemm_on_cpu() ? cpu : gpu)[dt][splits > 1], y, rows, batch);
+		run_panel(g, &w->panel[i], &p, y, rows, batch);
 	if (splits > 1)
 		sum_parts(y, splits, g->bias, g->ycols, g->slope, g->y);
 	scope_close();
@@ -173,6 +187,9 @@ wgrad_run(const struct wgrad *g)
 	int64_t splits = choose_splits(tiles, ceil_div(pixels, lanes < 8 ? lanes : 8), true), psplit;
 	struct tensor *part, *y;
 
+	/* what one part reads should stay in the cache while all tiles go over it */
+	if (gemm_on_cpu() && pixels / splits > CHUNK / (4 * (g->cs + g->as)))
+		splits = ceil_div(pixels, CHUNK / (4 * (g->cs + g->as)) + 512);
 	psplit = round_up(ceil_div(pixels, splits), 8);
 	splits = ceil_div(pixels, psplit);
 	if (splits * g->batch > (int64_t)gpu_info()->max_groups || pixels >= INT32_MAX / 2 ||

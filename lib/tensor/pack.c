@@ -23,29 +23,34 @@ grid_rows(int64_t rows)
 		.dil = 1 };
 }
 
-/* A software device's lane takes four columns while that fills tiles; what is left over, if narrow,
- * goes to tiles of one or two. */
+/* Few kinds of tiles: each is a program of its own that the device compiles. */
+static uint32_t
+thin_columns(int64_t cols)
+{
+	return cols <= 4 ? 4 : cols <= 8 ? 8 : cols <= 16 ? 16 : cols <= 24 ? 24 : 32;
+}
+
+/* A software device's lane takes four columns while that fills tiles; what is left over, if it is
+ * little, goes to a tile of its own width whose lanes take rows. */
 static void
 split_columns(struct packed *w)
 {
-	const int64_t cols = w->p.cols, lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_LANES;
-	const int64_t wide = 4 * lanes, rest = cols % wide;
-	int64_t at = 0;
+	const int64_t cols = w->p.cols, lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_LANES / 4;
+	const int64_t rest = cols % (4 * lanes);
+	int64_t at = 0, col = 0;
 
 	if (!gemm_on_cpu()) {
-		w->npanel = 1;
-		w->panel[0] = (struct panel){ .cols = cols, .lanes = GPU_LANES, .nc = 1 };
-	} else if (rest && rest <= 2 * lanes) {
-		uint32_t nc = rest <= lanes ? 1 : 2;
-
-		if (cols > rest)
-			w->panel[w->npanel++] = (struct panel){ .cols = cols - rest, .lanes = (uint32_t)lanes,
-				.nc = 4 };
-		w->panel[w->npanel++] = (struct panel){ .col = cols - rest, .cols = rest,
-			.lanes = (uint32_t)lanes, .nc = nc };
+		w->panel[w->npanel++] = (struct panel){ .cols = cols, .lanes = GPU_LANES, .nc = 1 };
 	} else {
-		w->npanel = 1;
-		w->panel[0] = (struct panel){ .cols = cols, .lanes = (uint32_t)lanes, .nc = 4 };
+		if (rest && rest <= 32 && rest <= 2 * lanes)
+			col = cols - rest;
+		else
+			col = cols;
+		if (col)
+			w->panel[w->npanel++] = (struct panel){ .cols = col, .lanes = (uint32_t)lanes, .nc = 4 };
+		if (col < cols)
+			w->panel[w->npanel++] = (struct panel){ .col = col, .cols = cols - col,
+				.lanes = thin_columns(cols - col), .nc = 1 };
 	}
 	for (int i = 0; i < w->npanel; i++) {
 		struct panel *p = &w->panel[i];
