@@ -84,6 +84,9 @@ ifneq ($(shell command -v $(GLSLANG) 2>/dev/null),)
 endif
 endif
 
+# a file that a shader once included and that is gone must not stop the build: what wanted it is made anew
+shaders/%.glsl: ;
+
 $(B)/lib/gpu/kernel.o: $(B)/kernel_table.h
 $(OBJ) $(UNITS) $(FUZZERS) $(PROGRAMS): | $(B)/kernel_enum.h
 
