@@ -401,14 +401,12 @@ read_data(const struct seg_spec *s, const char *const *files, size_t nfiles)
 	double part[2] = { 0 };
 	int n;
 	struct rec_opts ro = REC_OPTS;
-	struct rec_out out;
 
 	ro.strict = o.strict;
 	ro.quiet = o.quiet;
 	ro.shard = (struct shard){ 0 };
-	rec_out_open(&out, STDOUT_FILENO, "stdout");
 	seg_data_init(&data, s, CACHE);
-	bad_records = rec_each(&ro, files, nfiles, &out, add, NULL);
+	bad_records = rec_each(&ro, files, nfiles, NULL, add, NULL);
 	if (bad_records == EXIT_FATAL)
 		exit(EXIT_FATAL);
 	if (!data.n)

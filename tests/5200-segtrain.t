@@ -75,6 +75,7 @@ rc 0 'the encoder alone, frozen, for gray images' segtrain -q -o from -e resnet1
 
 # ---- signals ----
 # the program itself in the background, not a function
+: >sig.log
 # shellcheck disable=SC2086
 segtrain -q $net -b 4 --log-every 1 -o sig -n 500 shapes.jsonl >sig.log 2>sig.err &
 pid=$!
@@ -87,6 +88,7 @@ is 'the last record is a checkpoint' "$(tail -n 1 sig.log | field kind)" '"check
 rc 0 'which goes on' train -o sig -n 500 --max-steps $((step + 2)) --resume shapes.jsonl
 train -o sig1 -n 500 --max-steps $((step + 2)) shapes.jsonl >/dev/null
 same 'as if nothing had been' sig/last/weights.safetensors sig1/last/weights.safetensors
+: >kill.log
 # shellcheck disable=SC2086
 segtrain -q $net -b 4 -o kill -n 500 --save-every 1 --keep 3 shapes.jsonl >kill.log 2>/dev/null &
 pid=$!
@@ -130,12 +132,13 @@ printf '%s\n' '{"id":"text","file_name":"text.png","mask_file_name":"shapes/1_ma
     '{"id":"gone","file_name":"gone.png","mask_file_name":"shapes/1_mask.png"}' \
     '{"id":"nomask","file_name":"shapes/1_image.png"}' nonsense \
     '{"id":"size","file_name":"shapes/1_image.png","mask_file_name":"big/1_mask.png"}' \
-    '{"id":"split","file_name":"shapes/1_image.png","mask_file_name":"shapes/1_mask.png","split":"x"}' >bad.jsonl
+    '{"id":"split","file_name":"shapes/1_image.png","mask_file_name":"shapes/1_mask.png","split":"x"}' \
+    '{"id":"failed","error":{"tool":"archx","message":"damaged"}}' >bad.jsonl
 shapegen -q -n 1 --height 40 --width 40 --min 8 --max 16 -o big >/dev/null
 cat shapes.jsonl bad.jsonl >mixed.jsonl
 rc 1 'bad records are left out' train -o mixed --max-steps 2 mixed.jsonl
-is 'each is named in a line' "$(wc -l <stderr)" 7
-for id in text cut gone nomask size split; do
+is 'each is named in a line' "$(wc -l <stderr)" 8
+for id in text cut gone nomask size split failed; do
 	is "$id is" "$(grep -c "mixed.jsonl:[0-9]*: $id: " stderr)" 1
 done
 same 'the rest trains as without them' mixed/last/weights.safetensors files/last/weights.safetensors
