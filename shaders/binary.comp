@@ -51,7 +51,7 @@ f(vec4 u, vec4 v)
 	case B_TANH_G: return u * (1 - v * v);
 	case B_SOFTPLUS_G: return u * sigmoid_p(v);
 	case B_SILU_G: { const vec4 s = sigmoid_p(v); return u * s * (1 + v * (1 - s)); }
-	case B_GELU_G: return u * (cdf_p(v) + v * 0.3989422804 * exp_p(-0.5 * v * v));
+	case B_GELU_G: return u * (cdf_p(v) + v * 0.3989422804 * exp_normal(max(-0.5 * v * v, vec4(-87))));
 	case B_QUICK_GELU_G: {
 		const vec4 s = sigmoid_p(1.702 * v);
 		return u * s * (1 + 1.702 * v * (1 - s));

@@ -9,21 +9,10 @@ bvec4 is_nan(vec4 x) { return greaterThan(floatBitsToUint(x) & 0x7FFFFFFFu, uvec
 // max, min and clamp may drop a NaN: r where both are numbers.
 vec4 nan_of(vec4 r, vec4 u, vec4 v) { return mix(mix(r, v, is_nan(v)), u, is_nan(u)); }
 
-// 2^n p, n in [-252, 254], by two factors so that neither overflows before the product does.
+// e^r, |r| <= ln(2)/2, where the Taylor series needs 7 terms.
 vec4
-scale_p(vec4 p, ivec4 n)
+exp_small(vec4 r)
 {
-	const ivec4 h = n >> 1;
-
-	return p * intBitsToFloat(h + 127 << 23) * intBitsToFloat(n - h + 127 << 23);
-}
-
-// e^x = 2^n e^r with |r| <= ln(2)/2, whose Taylor series needs 7 terms.
-vec4
-exp_p(vec4 x)
-{
-	const vec4 c = clamp(x, -150, 150), k = roundEven(c * 1.44269504);
-	const vec4 r = c - k * 0.693359375 + k * 2.12194440e-4;
 	vec4 p = vec4(1.0 / 5040);
 
 	p = p * r + 1.0 / 720;
@@ -32,8 +21,30 @@ exp_p(vec4 x)
 	p = p * r + 1.0 / 6;
 	p = p * r + 0.5;
 	p = p * r + 1;
-	p = p * r + 1;
-	return mix(scale_p(p, ivec4(k)), x, is_nan(x));
+	return p * r + 1;
+}
+
+// x less k log(2), in two parts.
+vec4 exp_rest(vec4 x, vec4 k) { return x - k * 0.693359375 + k * 2.12194440e-4; }
+
+// e^x = 2^k e^r; 2^k by two factors so that neither overflows before the product does.
+vec4
+exp_p(vec4 x)
+{
+	const vec4 c = clamp(x, -150, 150), k = roundEven(c * 1.44269504);
+	const ivec4 n = ivec4(k), h = n >> 1;
+	const vec4 p = exp_small(exp_rest(c, k));
+
+	return mix(p * intBitsToFloat(h + 127 << 23) * intBitsToFloat(n - h + 127 << 23), x, is_nan(x));
+}
+
+// The same where the result is a normal number: x in [-87, 88].
+vec4
+exp_normal(vec4 x)
+{
+	const vec4 k = roundEven(x * 1.44269504);
+
+	return exp_small(exp_rest(x, k)) * intBitsToFloat(ivec4(k) + 127 << 23);
 }
 
 // 2 atanh(s) = log((1 + s) / (1 - s)), s^2 <= 1/9
@@ -69,13 +80,13 @@ log_p(vec4 x)
 	return mix(y, vec4(uintBitsToFloat(0x7FC00000u)), lessThan(x, vec4(0)));
 }
 
-vec4 sigmoid_p(vec4 x) { return 1 / (1 + exp_p(-x)); }
+vec4 sigmoid_p(vec4 x) { return mix(1 / (1 + exp_normal(clamp(-x, -87, 88))), x, is_nan(x)); }
 
 // max(x, 0) + log(1 + e^-|x|)
 vec4
 softplus_p(vec4 x)
 {
-	const vec4 e = exp_p(-abs(x));
+	const vec4 e = exp_normal(max(-abs(x), vec4(-87)));
 
 	return nan_of(max(x, vec4(0)), x, x) + atanh2_p(e / (2 + e));
 }
@@ -84,11 +95,11 @@ softplus_p(vec4 x)
 vec4
 tanh_p(vec4 x)
 {
-	const vec4 q = x * x, e = exp_p(-2 * abs(x));
+	const vec4 q = x * x, e = exp_normal(max(-2 * abs(x), vec4(-87)));
 	const vec4 low = x * (135135 + q * (17325 + q * (378 + q))) /
 	    (135135 + q * (62370 + q * (3150 + q * 28)));
 
-	return mix(sign(x) * (1 - e) / (1 + e), low, lessThan(q, vec4(0.5)));
+	return mix(mix(sign(x) * (1 - e) / (1 + e), low, lessThan(q, vec4(0.5))), x, is_nan(x));
 }
 
 // The normal distribution up to x. Its tail from z on is e^(-z^2/2) times a polynomial in
@@ -96,7 +107,7 @@ tanh_p(vec4 x)
 vec4
 cdf_p(vec4 x)
 {
-	const vec4 z = min(abs(x), vec4(20)), t = 1 / (1 + 0.3 * z);
+	const vec4 z = min(abs(x), vec4(13)), t = 1 / (1 + 0.3 * z);
 	vec4 p = vec4(0.03827091831);
 
 	p = p * t - 0.1686431376;
@@ -107,7 +118,7 @@ cdf_p(vec4 x)
 	p = p * t + 0.1218258241;
 	p = p * t + 0.1195010051;
 	p = p * t + 6.382682943e-6;
-	p *= exp_p(-0.5 * z * z);
+	p *= exp_normal(-0.5 * z * z);
 	return mix(mix(p, 1 - p, greaterThan(x, vec4(0))), x, is_nan(x));
 }
 

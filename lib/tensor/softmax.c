@@ -16,12 +16,13 @@ run(const char *op, enum mode mode, struct tensor *x, struct tensor *g)
 	struct {
 		uint32_t rows, len;
 	} p = { (uint32_t)rows, (uint32_t)(odd ? len : len / 4) };
+	bool few = each && p.len <= (odd ? 16 : 8); /* the kernel's MOST_FEW */
 
 	if (p.len / (each ? 1 : lanes) > MAX_LOOP / 3 || x->n >= (int64_t)1 << 32)
 		op_die(op, "%s is too large", tensor_shape(x));
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for(op, k[odd], x->dtype),
 	    .arg = { tensor_arg(x), tensor_arg(g), tensor_arg(y) }, .nargs = 3,
-	    .spec = { lanes, mode, each, each && p.len <= (odd ? 16 : 8) ? p.len : 0 }, .nspec = 4, .push = &p, .npush = sizeof(p),
+	    .spec = { lanes, mode, each, few ? p.len : 0 }, .nspec = 4, .push = &p, .npush = sizeof(p),
 	    .groups = { gpu_groups(rows, each ? lanes : 1) }, .flops = 4 * (double)x->n,
 	    .bytes = (double)x->n * (double)dtype_size(x->dtype) * (x == g ? 2 : 3) });
 	return y;

@@ -106,6 +106,25 @@ gradients_add_up_in_leaves(void **state)
 	assert_true(live_bytes() == before);
 }
 
+/* A loss scale multiplies every gradient; a loss that is a leaf has its own. */
+static void
+losses_are_scaled(void **state)
+{
+	struct tensor *x;
+	double want;
+
+	(void)state;
+	scope_open();
+	x = tensor_hold(tensor_scalar(3));
+	x->requires_grad = true;
+	backward_scaled(op_square(x), 1024);
+	near("scaled", x->grad, (want = 6144, &want), 0);
+	backward_scaled(x, 0.5);
+	near("of a leaf", x->grad, (want = 6144.5, &want), 0);
+	tensor_drop(x);
+	scope_close();
+}
+
 /* A long chain: its nodes go without deep recursion, its memory as the walk passes. */
 static void
 long_chains_are_freed(void **state)
@@ -312,6 +331,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(values_go_there_and_back),
 		cmocka_unit_test(scopes_drop_what_was_not_kept),
 		cmocka_unit_test(gradients_add_up_in_leaves),
+		cmocka_unit_test(losses_are_scaled),
 		cmocka_unit_test(long_chains_are_freed),
 		cmocka_unit_test(memory_goes_back_during_backward),
 		cmocka_unit_test(gradients_of_gradients),

@@ -394,6 +394,40 @@ half_precision_trains(void **state)
 	}
 }
 
+static struct tensor *
+call_cast(void *ctx, struct tensor **in, int n)
+{
+	(void)ctx;
+	(void)n;
+	return op_square(op_cast(op_cast(op_square(in[0]), BF16), F32));
+}
+
+/* Differences are too coarse for 16 bits: the gradient of y^2 with y = round(x^2) is 4 x y. */
+static void
+cast_gradients(void **state)
+{
+	double want[1031], second[1031];
+	struct tensor *x, *g, *gg;
+	float *v;
+
+	(void)state;
+	scope_open();
+	x = random_tensor(F32, 1, 0.5, 2, 1031);
+	x->requires_grad = true;
+	v = values(x);
+	for (int i = 0; i < 1031; i++) {
+		want[i] = 4 * pow((double)v[i], 3);
+		second[i] = 12 * pow((double)v[i], 2);
+	}
+	grad_of(call_cast(NULL, &x, 1), NULL, &x, 1, true, &g);
+	/* three roundings to 8 bits */
+	near("gradient of op_cast", g, want, 3 * 0x1p-8);
+	grad_of(g, NULL, &x, 1, false, &gg);
+	near("second gradient of op_cast", gg, second, 5 * 0x1p-8);
+	free(v);
+	scope_close();
+}
+
 int
 main(void)
 {
@@ -405,6 +439,7 @@ main(void)
 		cmocka_unit_test(unary_ops_are_precise),
 		cmocka_unit_test(unary_gradients),
 		cmocka_unit_test(fused_gradients_equal_composed_ones),
+		cmocka_unit_test(cast_gradients),
 		cmocka_unit_test(edges),
 		cmocka_unit_test(half_precision_trains),
 	};
