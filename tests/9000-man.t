@@ -133,5 +133,12 @@ for name; do
 	for v in $(cd "$top" && grep -ho 'getenv("PHANTOM_[A-Z]*"' lib/*/*.c bin/*.c | sed 's/.*("//; s/"//' | sort -u); do
 		ok "phantom(7) names $v" grep -q "^\.It Ev $v" "$file"
 	done
+	# and no others
+	for p in $(sed -n 's/^\.It Xr \([a-z]*\) 1$/\1/p' "$file"); do
+		ok "phantom(7): there is a $p" test -e "$top/bin/$p.c"
+	done
+	for v in $(sed -n 's/^\.It Ev \(PHANTOM_[A-Z]*\).*/\1/p' "$file"); do
+		ok "phantom(7): $v is read" grep -qr "getenv(\"$v\"" "$top/lib" "$top/bin" --include='*.c'
+	done
 done
 done_testing
