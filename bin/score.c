@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "metric/labelreport.h"
-#include "metric/maskscore.h"
+#include "metric/masksheet.h"
 #include "metric/result.h"
 
 #include <inttypes.h>
@@ -19,10 +19,11 @@ static struct opts {
 	struct rec_opts rec;
 	int task, preset, background;
 	const char *truth, *pred, *scores, *classes, *metrics, *average, *weights, *ignore, *output;
-	const char *confusion, *nsw;
+	const char *confusion, *nsw, *sheet;
+	int64_t sheet_rows;
 	double threshold, zero_division;
 	bool per_image;
-} o = { .preset = -1, .background = -1, .threshold = NAN };
+} o = { .preset = -1, .background = -1, .threshold = NAN, .sheet_rows = 12 };
 
 static const struct opt table[] = {
 	{ 0, "task", OPT_CHOICE, &o.task, "masks|labels",
@@ -56,6 +57,9 @@ static const struct opt table[] = {
 	{ 0, "per-image", OPT_FLAG, &o.per_image, NULL,
 	    "masks: write the records with their own scores", 0, 0 },
 	{ 0, "confusion", OPT_STR, &o.confusion, "FILE", "the confusion matrix as CSV", 0, 0 },
+	{ 0, "sheet", OPT_STR, &o.sheet, "FILE.png",
+	    "masks: image, truth and prediction to look at", 0, 0 },
+	{ 0, "sheet-rows", OPT_INT, &o.sheet_rows, "N", "of the first N records (12)", 1, 1000 },
 	{ 0, "nsw", OPT_STR, &o.nsw, "DIR",
 	    "labels: conf_mat.csv, class_metrics.csv ... into DIR", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.output, "FILE",
@@ -145,6 +149,7 @@ read_classes(void)
 static struct {
 	struct mask_how how;
 	struct mask_scores all;
+	struct masksheet sheet;
 	enum seg_metric metric[MAX_NAMES];
 	const char *metric_name[MAX_NAMES];
 	int metrics;
@@ -213,6 +218,8 @@ set_up_masks(void)
 			usage_error("--average %s wants --class-weights", mk.average[i]);
 	}
 	mask_scores_init(&mk.all, (int)classes.n);
+	if (o.sheet)
+		masksheet_init(&mk.sheet, (size_t)o.sheet_rows, mk.how.binary);
 }
 
 static int
@@ -226,20 +233,23 @@ one_mask(struct rec *r, struct rec_out *out, void *ctx)
 		return -1;
 	seg_stats_init(&st, (int)classes.n);
 	seg_add_multiclass(&st, p.pred, p.truth, p.n, mk.ignore);
+	if (mk.skip)
+		seg_without_first(&some, &st);
 	if (o.per_image) {
-		if (mk.skip)
-			seg_without_first(&some, &st);
 		for (int i = 0; i < mk.metrics; i++)
 			rec_set_num(r, mk.metric_name[i],
 			    seg_score(mk.metric[i], mk.skip ? &some : &st, SEG_MICRO_IMAGEWISE,
 			        NULL, o.zero_division));
-		if (mk.skip)
-			seg_stats_release(&some);
 		rec_emit(out, r);
 	}
 	pthread_mutex_lock(&lock);
 	mask_scores_add(&mk.all, &st, &p, mk.ignore, file_number(r), r->lineno);
+	if (o.sheet)
+		masksheet_add(&mk.sheet, r, &p, file_number(r), seg_score(SEG_IOU, mk.skip ? &some : &st,
+		    SEG_MICRO, NULL, o.zero_division));
 	pthread_mutex_unlock(&lock);
+	if (mk.skip)
+		seg_stats_release(&some);
 	seg_stats_release(&st);
 	mask_pair_release(&p);
 	return 0;
@@ -296,6 +306,11 @@ finish_masks(void)
 	}
 	if (mk.skip)
 		seg_stats_release(&some);
+	if (o.sheet) {
+		if (mk.sheet.n)
+			need(masksheet_write(&mk.sheet, o.sheet));
+		masksheet_release(&mk.sheet);
+	}
 	mask_scores_release(&mk.all);
 	free(name);
 }
