@@ -48,12 +48,21 @@ rows_at_once(int64_t rows)
 	return gpu_info()->cpu && rows >= 64 ? 4 : 1;
 }
 
+/* Rows are summed by workgroups: without subgroups not through texel buffers. */
+static enum access
+row_access(int64_t channels)
+{
+	enum access a = access_of(channels);
+
+	return a == ACCESS_T && !group_sum_texel() ? ACCESS_V : a;
+}
+
 static struct tensor *
 layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct tensor *gy, int64_t rows,
     int64_t channels)
 {
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(LAYER_NORM_DX);
-	enum access access = access_of(channels);
+	enum access access = row_access(channels);
 	struct tensor *dx = tensor_like(x);
 	uint32_t at_once = rows_at_once(rows);
 	struct {
@@ -118,7 +127,7 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	int64_t channels = x->ndim ? x->dim[x->ndim - 1] : 0, rows = channels ? x->n / channels : 0;
 	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels, .groups = 1,
 		.act = ACT_NONE, .train = true };
-	enum access access = access_of(channels);
+	enum access access = row_access(channels);
 	uint32_t at_once = rows_at_once(rows);
 	struct tensor *y, *stat;
 	struct node *nd;
