@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "data/rec.h"
+#include "data/sheet.h"
 #include "gpu/gpu.h"
 #include "model/seg_model.h"
 
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 
 static struct opts {
-	const char *device, *model, *output, *field;
+	const char *device, *model, *output, *field, *sheet;
 	int64_t tile, overlap, batch;
 	double threshold;
 	bool labels, overlay, probabilities, skip_done;
@@ -31,6 +32,7 @@ static const struct opt table[] = {
 	{ 0, "labels", OPT_FLAG, &o.labels, NULL, "masks of class numbers, not of colours", 0, 0 },
 	{ 0, "overlay", OPT_FLAG, &o.overlay, NULL, "also write the image with the mask over it", 0, 0 },
 	{ 0, "probabilities", OPT_FLAG, &o.probabilities, NULL, "also write 16-bit probabilities", 0, 0 },
+	{ 0, "sheet", OPT_STR, &o.sheet, "FILE", "a picture of images, true and predicted masks", 0, 0 },
 	{ 0, "field", OPT_STR, &o.field, "NAME", "the record's field for the mask", 0, 0 },
 	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave images whose mask is there already", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
@@ -38,7 +40,10 @@ static const struct opt table[] = {
 	{ 0 },
 };
 
+enum { SHEET_ROWS = 30, SHEET_CELL = 160, SHEET_ACROSS = 3 };
+
 static struct seg_model model;
+static struct sheet sheet;
 static pthread_mutex_t device = PTHREAD_MUTEX_INITIALIZER; /* one thread at a time */
 
 /* The mask as it is written: 0 and 255, class colours, or class numbers. */
@@ -152,6 +157,24 @@ stem_of(struct rec *r)
 	return xstrndup(part, n);
 }
 
+/* A row of the contact sheet; the truth is left out where there is none. */
+static void
+add_to_sheet(struct rec *r, const struct image *im, const struct image *mask)
+{
+	struct image again = { 0 }, truth = { 0 };
+	uint8_t *labels;
+
+	if (sheet.rows == SHEET_ROWS)
+		return;
+	if (!seg_read(&model.spec, r, &again, &labels)) {
+		mask_image(&truth, labels, again.w, again.h);
+		free(labels);
+	}
+	sheet_add(&sheet, (const struct image *const[]){ im, truth.data ? &truth : NULL, mask }, rec_id(r));
+	image_release(&again);
+	image_release(&truth);
+}
+
 static int
 predict(struct rec *r, struct image *im, const char *stem)
 {
@@ -168,6 +191,8 @@ predict(struct rec *r, struct image *im, const char *stem)
 	seg_decide(&model, prob, im->w, im->h, labels);
 	mask_image(&out, labels, im->w, im->h);
 	ret = put(r, &out, stem, "", o.field);
+	if (!ret && o.sheet)
+		add_to_sheet(r, im, &out);
 	image_release(&out);
 	if (!ret && o.overlay) {
 		overlay_image(&out, im, labels);
@@ -229,6 +254,10 @@ check_options(void)
 		usage_error("--overlap: want less than --tile");
 	if (make_dirs(o.output))
 		die("%s", errmsg());
+	if (!o.sheet)
+		return;
+	ro.jobs = 1; /* its rows stand in order */
+	sheet_init(&sheet, 3, SHEET_CELL, (const char *const[]){ "image", "truth", "prediction" });
 }
 
 int
@@ -242,6 +271,9 @@ main(int argc, char **argv)
 	    "Segment the images of records with a trained net.");
 	check_options();
 	r = rec_filter(&ro, (const char *const *)argv + at, (size_t)(argc - at), one, NULL);
+	if (o.sheet && sheet.rows && sheet_write(&sheet, o.sheet, SHEET_ACROSS, NULL))
+		die("%s", errmsg());
+	sheet_release(&sheet);
 	seg_model_release(&model);
 	gpu_close();
 	return r;

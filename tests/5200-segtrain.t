@@ -160,6 +160,13 @@ for o in '' '-o x --loss foo' '-o x -e resnet9' '-o x -a net' '-o x --image-size
 done
 rc 2 '/dev/full' sh -c "segtrain -q $net -b 4 -o full --max-steps 1 shapes.jsonl >/dev/full"
 
+# shellcheck disable=SC2086
+rc 75 'a device that is full' env PHANTOM_MEMORY=1M segtrain -q -o oom $net --max-steps 1 shapes.jsonl
+like 'is told' "$(cat stderr)" 'segtrain: out of device memory: *'
+rc 2 'no Vulkan device at all' env VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent \
+    segtrain -q -o none shapes.jsonl
+like 'is told' "$(cat stderr)" 'segtrain: no Vulkan device: *'
+
 # ---- a NaN ----
 rc 2 'a loss that is not finite' train -o nan -n 30 --lr 1000 --optimizer sgd -l '1e6*bce' \
     shapes.jsonl

@@ -54,6 +54,14 @@ rc 0 'threshold 0: all foreground' segrun -q --threshold 0 -m run/best -o zero s
 rc 0 'threshold 1: none' segrun -q --threshold 1 -m run/best -o none shapes.jsonl
 ok 'differ' sh -c '! cmp -s zero/shapes/1_image.png none/shapes/1_image.png'
 
+rc 0 'a contact sheet' segrun -q -j 4 --sheet sheet.png -m colour/best -o rgb shapes.jsonl
+ok 'is a picture' test "$(wc -c <sheet.png)" -gt 5000
+sed 's/,"mask_file_name":"[^"]*"//' shapes.jsonl >notruth.jsonl
+rc 0 'one without truth' segrun -q --sheet sheet2.png -m run/best -o out notruth.jsonl
+ok 'is another' sh -c '! cmp -s sheet.png sheet2.png'
+rc 0 'one of nothing' segrun -q --sheet sheet3.png -m run/best -o out /dev/null
+ok 'is not written' test ! -e sheet3.png
+
 # ---- sizes, windows ----
 shapegen -q -n 1 --height 70 --width 101 --min 8 --max 16 -o odd >odd.jsonl
 rc 0 'an image of odd size' segrun -q -m run/best -o o1 odd.jsonl
