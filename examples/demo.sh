@@ -21,9 +21,9 @@ say "1. Which Vulkan device is there?"
 show gpuinfo
 gpuinfo
 
-say "2. Draw 500 pictures of coloured rectangles and ellipses; the mask is the rectangles."
-show 'shapegen -n 500 --height 64 --width 64 --min 6 --max 12 --strict-masks -s 1 -o raw >raw.jsonl'
-shapegen -n 500 --height 64 --width 64 --min 6 --max 12 --strict-masks -s 1 -o raw >raw.jsonl
+say "2. Draw 450 pictures of coloured rectangles and ellipses; the mask is the rectangles."
+show 'shapegen -n 450 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl'
+shapegen -n 450 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl
 
 say "3. Pack them into one archive, as data sets come."
 show 'archc -o shapes.tar.gz raw.jsonl'
@@ -39,7 +39,7 @@ say "5. Split by image: 80 % to train, 10 % to validate, 10 % held out."
 show 'splitsel --weights 0.8,0.1,0.1 --resolve data/metadata.jsonl >split.jsonl'
 splitsel --weights 0.8,0.1,0.1 --resolve data/metadata.jsonl >split.jsonl
 
-say "6. Train a U-Net++ from random weights, on the device, in Vulkan shaders."
+say "6. Train a U-Net from random weights, on the device, in Vulkan shaders."
 show "segtrain -o run $(cat "$top/examples/demo.opts") split.jsonl >train.jsonl"
 # shellcheck disable=SC2046 # the options are words
 segtrain -o run $(cat "$top/examples/demo.opts") split.jsonl >train.jsonl

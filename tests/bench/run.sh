@@ -4,6 +4,6 @@ set -eu
 cd "${0%/*}/../.."
 "$1/bench/kernels" --dtype f32
 "$1/bench/kernels" --dtype f16 matmul linear conv
-for job in tests/bench/job-*.sh; do
-	[ ! -e "$job" ] || sh "$job"
-done
+echo "whole jobs:"
+"$1/bench/segstep"
+"$1/bench/segstep" --arch unet --encoder efficientnet-b0
