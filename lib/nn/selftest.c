@@ -257,6 +257,7 @@ ref_shape(const struct check *c, double *const *in, double *out)
 UNARY(matmul, op_matmul(in[0], in[1], false, false))
 UNARY(matmul_t, op_matmul(in[0], in[1], true, true))
 UNARY(linear, op_linear(in[0], in[1], in[2]))
+UNARY(attention, op_attention(in[0], in[1], in[2], 2, 0, false))
 
 static void
 ref_matmul(const struct check *c, double *const *in, double *out)
@@ -287,6 +288,34 @@ ref_linear(const struct check *c, double *const *in, double *out)
 				s += in[0][i * k + l] * in[1][j * k + l];
 			out[i * n + j] = s;
 		}
+}
+
+static void
+ref_attention(const struct check *c, double *const *in, double *out)
+{
+	int64_t T = c->in[0].dim[1], S = c->in[1].dim[1], C = c->in[0].dim[2], d = C / 2;
+	double *p = xcalloc((size_t)S, sizeof(*p));
+
+	for (int64_t r = 0; r < c->in[0].dim[0] * T * 2; r++) {
+		int64_t h = r % 2, t = r / 2 % T, n = r / 2 / T;
+		double sum = 0;
+
+		for (int64_t s = 0; s < S; s++) {
+			double dot = 0;
+
+			for (int64_t i = 0; i < d; i++)
+				dot += in[0][(n * T + t) * C + h * d + i] * in[1][(n * S + s) * C + h * d + i];
+			sum += p[s] = exp(dot / sqrt((double)d));
+		}
+		for (int64_t i = 0; i < d; i++) {
+			double v = 0;
+
+			for (int64_t s = 0; s < S; s++)
+				v += p[s] / sum * in[2][(n * S + s) * C + h * d + i];
+			out[(n * T + t) * C + h * d + i] = v;
+		}
+	}
+	free(p);
 }
 
 /* Convolutions: kernel, stride, padding, groups by variant; the last two are transposed. */
@@ -550,6 +579,8 @@ static const struct check checks[] = {
 	    run_matmul_t, ref_matmul, true, 1 },
 	{ "linear", 3, { { 2, { 5, 24 }, NORMAL, 0 }, { 2, { 36, 24 }, NORMAL, 0 }, { 1, { 36 }, PARAM, 0 } },
 	    run_linear, ref_linear, true, 0 },
+	{ "attention", 3, { { 3, { 2, 6, 16 }, NORMAL, 0 }, { 3, { 2, 9, 16 }, NORMAL, 0 },
+	    { 3, { 2, 9, 16 }, NORMAL, 0 } }, run_attention, ref_attention, true, 0 },
 	CV(0, 12, 3, 8), CV(1, 12, 3, 8), CV(2, 12, 1, 8), CV(3, 8, 3, 1), CV(4, 12, 7, 8),
 	CV(5, 8, 5, 1), CV(6, 12, 3, 4),
 	{ "conv_transpose2d", 2, { X4, { 4, { 8, 3, 3, 12 }, NORMAL, 0 } }, run_conv_t, ref_conv_t, true, 0 },
