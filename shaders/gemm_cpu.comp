@@ -1,13 +1,12 @@
-//! gemm_cpu_f32: -DF32
-//! gemm_cpu_f16: -DF16
-//! gemm_cpu_bf16: -DBF16
-//! gemm_cpu_f16_part: -DF16 -DPART
-//! gemm_cpu_bf16_part: -DBF16 -DPART
+//! gemm_cpu_f32: -DF32 -DTEXEL
+//! gemm_cpu_f16: -DF16 -DTEXEL
+//! gemm_cpu_bf16: -DBF16 -DTEXEL
+//! gemm_cpu_f16_part: -DF16 -DTEXEL -DPART
+//! gemm_cpu_bf16_part: -DBF16 -DTEXEL -DPART
 #version 450
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_16bit_storage : require
-#extension GL_ARB_gpu_shader_int64 : require
 #extension GL_GOOGLE_include_directive : require
 /*
  * y = act(a w + bias) for software devices, where a subgroup is one vector register and a workgroup
@@ -80,6 +79,6 @@ main()
 
 		v = mix(v, v * below, lessThan(v, vec4(0)));
 		if (live && to != NOWHERE)
-			y[ybase + to * row] = WORDS(v);
+			PUT(ybase + to * row, v);
 	}
 }

@@ -20,11 +20,10 @@ layout(binding = 1, rgba32ui) uniform readonly uimageBuffer w;
 #endif
 IN4F(2, bias_);
 
-// A store goes lane by lane and word by word: few long words.
-#if defined(F32) || defined(PART)
-layout(binding = 3) writeonly buffer Y { u64vec2 y[]; };
-#define WORDS(v) u64vec2(packUint2x32(floatBitsToUint(v.xy)), packUint2x32(floatBitsToUint(v.zw)))
+#ifdef PART
+SSBO(3, writeonly, WIDE4, y);
+#define PUT(i, v) y[i] = wide(v)
 #else
-layout(binding = 3) writeonly buffer Y { uint64_t y[]; };
-#define WORDS(v) packUint2x32(st4(v))
+OUT4(3, y);
+#define PUT(i, v) ST4(y, i, v)
 #endif

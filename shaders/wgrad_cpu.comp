@@ -5,7 +5,6 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_16bit_storage : require
-#extension GL_ARB_gpu_shader_int64 : require
 #extension GL_GOOGLE_include_directive : require
 /*
  * y = a^T b over pixels, for software devices (see wgrad.glsl, and gemm_cpu.comp for the form): a lane
@@ -19,7 +18,7 @@ layout(constant_id = 1) const uint TM = 32; // rows of a tile, a multiple of 4
 layout(local_size_x_id = 0) in;
 IN4(0, a);
 IN4(1, b);
-layout(binding = 2) writeonly buffer Y { u64vec2 y[]; }; // words as long as stores can be
+SSBO(2, writeonly, WIDE4, y);
 
 const uint KP = SG < 8 ? SG : 8;
 
@@ -65,6 +64,5 @@ main()
 
 	[[unroll]] for (uint i = 0; i < TM; i++)
 		if (i < rows)
-			y[to + i * row] = u64vec2(packUint2x32(floatBitsToUint(acc[i].xy)),
-			    packUint2x32(floatBitsToUint(acc[i].zw)));
+			y[to + i * row] = wide(acc[i]);
 }

@@ -3,12 +3,12 @@
 
 #include "tensor/op.h"
 
-enum { LOCAL = 64, PX = 4 };
+enum { LOCAL = 64, PX = 8 };
 
 struct depthwise_push {
 	uint32_t count, cq, ow, oh;
 	int32_t stride, dil, top, left;
-	uint32_t ih, iw, kh, kw, on, oy, ox, o0;
+	uint32_t ih, iw, kh, on, oy, ox, o0;
 	int32_t w0, wy, wx;
 	uint32_t wq, bias;
 	float slope;
@@ -16,8 +16,10 @@ struct depthwise_push {
 
 static void
 run(const struct tensor *x, struct gpu_arg w, const struct tensor *bias, const struct tensor *y,
-    struct depthwise_push *p, int64_t n)
+    struct depthwise_push *p, int64_t n, int64_t kw)
 {
+	/* neighbouring pixels share what they read, unless they lie too far apart */
+	const uint32_t near = p->dil == 1 && p->stride <= 2 ? (uint32_t)p->stride : 0;
 	static const enum kernel k[3][2] = KERNELS_BY_DTYPE(DEPTHWISE);
 	const uint64_t count = (uint64_t)n * p->oh * ((p->ow + PX - 1) / PX) * p->cq;
 	const double out = (double)n * p->oh * p->ow * p->cq * 4;
@@ -28,8 +30,8 @@ run(const struct tensor *x, struct gpu_arg w, const struct tensor *bias, const s
 	p->bias = bias != NULL;
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("op_conv2d", k, x->dtype),
 	    .arg = { tensor_arg(x), w, bias ? tensor_arg(bias) : w, tensor_arg(y) }, .nargs = 4,
-	    .spec = { LOCAL, PX }, .nspec = 2, .push = p, .npush = sizeof(*p),
-	    .groups = { gpu_groups(count, LOCAL) }, .flops = 2 * out * p->kh * p->kw,
+	    .spec = { LOCAL, PX, (uint32_t)kw, near }, .nspec = 4, .push = p, .npush = sizeof(*p),
+	    .groups = { gpu_groups(count, LOCAL) }, .flops = 2 * out * p->kh * (double)kw,
 	    .bytes = ((double)x->n + out) * (double)dtype_size(x->dtype) });
 }
 
@@ -41,14 +43,14 @@ depthwise_forward(const struct tensor *x, struct tensor *w, struct tensor *b,
 	struct depthwise_push p = { .cq = (uint32_t)(c4 / 4), .ow = (uint32_t)s->ow, .oh = (uint32_t)s->oh,
 		.stride = (int32_t)s->stride, .dil = (int32_t)s->dil, .top = (int32_t)s->top,
 		.left = (int32_t)s->left, .ih = (uint32_t)s->ih, .iw = (uint32_t)s->iw,
-		.kh = (uint32_t)s->kh, .kw = (uint32_t)s->kw, .on = (uint32_t)(s->oh * s->ow),
+		.kh = (uint32_t)s->kh, .on = (uint32_t)(s->oh * s->ow),
 		.oy = (uint32_t)s->ow, .ox = 1, .wy = (int32_t)s->kw, .wx = 1, .wq = (uint32_t)depthwise_taps(s->kh * s->kw),
 		.slope = (float)slope };
 	struct tensor *y;
 
 	scope_open();
 	y = tensor_empty(x->dtype, s->n, s->oh, s->ow, c4);
-	run(c == c4 ? x : rows_resize(x, c, c4), pack_depthwise(w), bias_wide(b, 1, c4), y, &p, s->n);
+	run(c == c4 ? x : rows_resize(x, c, c4), pack_depthwise(w), bias_wide(b, 1, c4), y, &p, s->n, s->kw);
 	pack_done(w);
 	if (c != c4)
 		y = tensor_view(rows_resize(y, c4, c), 4, (int64_t[]){ s->n, s->oh, s->ow, c });
@@ -76,8 +78,8 @@ depthwise_transpose(const struct tensor *gy, struct tensor *w, struct tensor *b,
 		const struct phase h = conv_phase(rx, s->iw, s->kw, s->left, s->stride, s->dil);
 		struct depthwise_push p = { .cq = (uint32_t)(c4 / 4), .ow = (uint32_t)h.n, .oh = (uint32_t)v.n,
 			.stride = 1, .dil = (int32_t)v.dil, .top = (int32_t)v.before, .left = (int32_t)h.before,
-			.ih = (uint32_t)s->oh, .iw = (uint32_t)s->ow, .kh = (uint32_t)v.taps,
-			.kw = (uint32_t)h.taps, .on = (uint32_t)(s->ih * s->iw),
+			.ih = (uint32_t)s->oh, .iw = (uint32_t)s->ow, .kh = (uint32_t)(h.taps ? v.taps : 0),
+			.on = (uint32_t)(s->ih * s->iw),
 			.oy = (uint32_t)(s->stride * s->iw), .ox = (uint32_t)s->stride,
 			.o0 = (uint32_t)(ry * s->iw + rx),
 			.w0 = (int32_t)((v.k0 + v.step * (v.taps - 1)) * s->kw + h.k0 + h.step * (h.taps - 1)),
@@ -85,7 +87,7 @@ depthwise_transpose(const struct tensor *gy, struct tensor *w, struct tensor *b,
 			.wq = (uint32_t)depthwise_taps(s->kh * s->kw), .slope = 1 };
 
 		if (v.n > 0 && h.n > 0)
-			run(gy, taps, bias, y, &p, s->n);
+			run(gy, taps, bias, y, &p, s->n, h.taps ? h.taps : 1);
 	}
 	pack_done(w);
 	if (c != c4)
@@ -98,7 +100,8 @@ depthwise_weight_gradient(const struct tensor *x, const struct tensor *gy, const
 {
 	static const enum kernel k[3][2] = KERNELS_BY_DTYPE(DEPTHWISE_WGRAD);
 	const int64_t c = s->groups, c4 = round_up(c, 4), rows = s->n * s->oh, taps = s->kh * s->kw;
-	int64_t splits = 16 * gemm_busy() / (s->kh * c4 / 4) + 1, each, count;
+	int64_t splits = 16 * gemm_busy() / (c4 / 4) + 1, each, count;
+	const uint32_t near = s->dil == 1 && s->stride <= 2 ? (uint32_t)s->stride : 0;
 	struct tensor *part, *g;
 	bool was = grads_set(false);
 
@@ -109,14 +112,14 @@ depthwise_weight_gradient(const struct tensor *x, const struct tensor *gy, const
 	if (!each)
 		op_die("op_conv2d (weights)", "%s is too wide", tensor_shape(gy));
 	splits = (rows + each - 1) / each;
-	count = splits * s->kh * c4 / 4;
+	count = splits * c4 / 4;
 	const struct {
 		uint32_t count, cq, c, rows, each, ow, oh;
 		int32_t stride, dil, top, left;
-		uint32_t ih, iw, kh;
+		uint32_t ih, iw;
 	} p = { (uint32_t)count, (uint32_t)(c4 / 4), (uint32_t)c, (uint32_t)rows, (uint32_t)each, (uint32_t)s->ow,
 		(uint32_t)s->oh, (int32_t)s->stride, (int32_t)s->dil, (int32_t)s->top, (int32_t)s->left,
-		(uint32_t)s->ih, (uint32_t)s->iw, (uint32_t)s->kh };
+		(uint32_t)s->ih, (uint32_t)s->iw };
 
 	scope_open();
 	if (c != c4) {
@@ -126,7 +129,7 @@ depthwise_weight_gradient(const struct tensor *x, const struct tensor *gy, const
 	part = tensor_empty(F32, splits, c, taps);
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("op_conv2d (weights)", k, x->dtype),
 	    .arg = { tensor_arg(gy), tensor_arg(x), tensor_arg(part) }, .nargs = 3,
-	    .spec = { LOCAL, (uint32_t)s->kw }, .nspec = 2, .push = &p, .npush = sizeof(p),
+	    .spec = { LOCAL, (uint32_t)s->kh, (uint32_t)s->kw, near }, .nspec = 4, .push = &p, .npush = sizeof(p),
 	    .groups = { gpu_groups((uint64_t)count, LOCAL) }, .flops = 2 * (double)gy->n * (double)taps,
 	    .bytes = (double)(x->n + gy->n) * (double)dtype_size(x->dtype) });
 	g = op_cast(op_sum(part, 1, false), x->dtype);
