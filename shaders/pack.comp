@@ -47,7 +47,7 @@ at(int e, uint left)
 	if (HOW == 2)
 		return LD4(x, e >> 2);
 	[[unroll]] for (int i = 0; i < 4; i++) {
-		const float t = PICK(x, uint(e + i * sn));
+		const float t = PICK(x, uint(i < left ? e + i * sn : e));
 
 		v[i] = i < left ? t : 0;
 	}

@@ -96,7 +96,7 @@ conv_phase(int64_t r, int64_t size, int64_t k, int64_t pad, int64_t stride, int6
 /* One phase of the transpose: a convolution of gy with every step-th tap, turned round. */
 static void
 transpose_phase(const struct tensor *gy, struct tensor *w, const struct tensor *bias, struct tensor *y,
-    const struct conv_shape *s, int64_t ry, int64_t rx, double slope)
+    const struct conv_shape *s, int64_t ry, int64_t rx, bool zeroed)
 {
 	const struct phase v = conv_phase(ry, s->ih, s->kh, s->top, s->stride, s->dil);
 	const struct phase h = conv_phase(rx, s->iw, s->kw, s->left, s->stride, s->dil);
@@ -108,19 +108,20 @@ transpose_phase(const struct tensor *gy, struct tensor *w, const struct tensor *
 		.sy = -v.step * s->kw * s->i, .sx = -h.step * s->i, .sc = per, .sn = 1, .batch = s->groups,
 		.xbatch = s->o * per };
 
-	if (v.n <= 0 || h.n <= 0)
+	if (v.n <= 0 || h.n <= 0 || (none && zeroed))
 		return;
 	gemm_run(&(struct gemm){ .op = "op_conv_transpose2d", .grid = { s->n, v.n, h.n, s->oh, s->ow, p.th,
 	    p.tw, 1, v.dil, v.before, h.before }, .a = gy, .cs = s->groups * co, .abatch = co,
 	    .w = pack_of(w, &p), .bias = bias, .y = y, .ycols = s->groups * ci, .ybatch = ci,
 	    .on = s->stride == 1 ? 0 : s->ih * s->iw, .oy = s->stride == 1 ? 0 : s->stride * s->iw,
-	    .ox = s->stride == 1 ? 0 : s->stride, .o0 = ry * s->iw + rx, .slope = slope });
+	    .ox = s->stride == 1 ? 0 : s->stride, .o0 = ry * s->iw + rx, .slope = 1 });
 }
 
 struct tensor *
 conv_transpose(const struct tensor *gy, struct tensor *w, struct tensor *b, const struct conv_shape *s)
 {
 	const int64_t ci = round_up(s->i, 4);
+	const bool zeroed = !b && (s->kh < s->stride || s->kw < s->stride);
 	const struct tensor *bias;
 	struct tensor *y;
 
@@ -128,9 +129,12 @@ conv_transpose(const struct tensor *gy, struct tensor *w, struct tensor *b, cons
 	y = tensor_empty(gy->dtype, s->n, s->ih, s->iw, s->groups * ci);
 	bias = bias_wide(b, s->groups, ci);
 	gy = widen(gy, s->o, round_up(s->o, gemm_unit(gy->dtype)));
+	/* where no tap reaches there is nothing but the bias */
+	if (zeroed)
+		gpu_fill(y->buf, y->off, round_up(y->n * (int64_t)dtype_size(y->dtype), 4), 0);
 	for (int64_t ry = 0; ry < s->stride; ry++)
 		for (int64_t rx = 0; rx < s->stride; rx++)
-			transpose_phase(gy, w, bias, y, s, ry, rx, 1);
+			transpose_phase(gy, w, bias, y, s, ry, rx, zeroed);
 	pack_done(w);
 	if (ci != s->i)
 		y = rows_resize(y, ci, s->i);

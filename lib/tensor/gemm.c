@@ -7,6 +7,8 @@
 
 enum { LOCAL = 64, GPU_TILE = 64, CHUNK = 2 << 20 };
 
+int64_t gemm_most_bytes = INT32_MAX - 256;
+
 bool
 gemm_on_cpu(void)
 {
@@ -129,8 +131,30 @@ choose_splits(int64_t workgroups, int64_t iterations, bool allowed)
 	return s > least ? s : least;
 }
 
-void
-gemm_run(const struct gemm *g)
+/* Images (or rows of a matrix) that one call may take of x, whose images have n values each. */
+static int64_t
+images_within(const struct tensor *x, int64_t images)
+{
+	const size_t range = gpu_info()->max_range;
+	const int64_t most = range < (size_t)gemm_most_bytes ? (int64_t)range : gemm_most_bytes;
+
+	return most / (x->n / images * (int64_t)dtype_size(x->dtype));
+}
+
+/* Images from `first` on of x, which has `images`. */
+static struct tensor *
+some_images(const struct tensor *x, int64_t images, int64_t first, int64_t count)
+{
+	struct tensor *t = tensor_view(x, 2, (int64_t[]){ images, x->n / images });
+
+	t->off += (size_t)(first * t->dim[1]) * dtype_size(x->dtype);
+	t->dim[0] = count;
+	t->n = count * t->dim[1];
+	return t;
+}
+
+static void
+run_part(const struct gemm *g)
 {
 	const struct grid *d = &g->grid;
 	const struct packed *w = g->w;
@@ -145,8 +169,7 @@ gemm_run(const struct gemm *g)
 		groups += ceil_div(rows, tile_rows(rows, &w->panel[i])) *
 		    ceil_div(w->panel[i].cols, (int64_t)w->panel[i].lanes * w->panel[i].nc) * batch;
 	splits = choose_splits(groups, ceil_div(k, step), plain && batch == 1);
-	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2 ||
-	    (double)g->a->n * (double)dtype_size(dt) > 2147483647.0)
+	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2)
 		op_die(g->op, "%s is too large", tensor_shape(g->a));
 	ksplit = splits > 1 ? round_up(ceil_div(k, splits), step) : k;
 	if (splits > 1)
@@ -173,8 +196,32 @@ gemm_run(const struct gemm *g)
 	scope_close();
 }
 
-struct tensor *
-wgrad_run(const struct wgrad *g)
+void
+gemm_run(const struct gemm *g)
+{
+	const int64_t n = g->grid.n, na = images_within(g->a, n), ny = images_within(g->y, n);
+	const int64_t step = na < ny ? na : ny;
+	struct gemm part = *g;
+
+	if (n <= step) {
+		run_part(g);
+		return;
+	}
+	/* batches that interleave within an image go along; those of whole matrices do not */
+	if (!step || (g->w->p.batch > 1 && g->abatch >= g->cs))
+		op_die(g->op, "%s is too large", tensor_shape(step == na ? g->a : g->y));
+	scope_open();
+	for (int64_t at = 0; at < n; at += step) {
+		part.grid.n = n - at < step ? n - at : step;
+		part.a = some_images(g->a, n, at, part.grid.n);
+		part.y = some_images(g->y, n, at, part.grid.n);
+		run_part(&part);
+	}
+	scope_close();
+}
+
+static struct tensor *
+wgrad_part(const struct wgrad *g)
 {
 	static const enum kernel cpu[3] = { K_WGRAD_CPU_F32, K_WGRAD_CPU_F16, K_WGRAD_CPU_BF16 };
 	static const enum kernel gpu[3] = { K_WGRAD_GPU_F32, K_WGRAD_GPU_F16, K_WGRAD_GPU_BF16 };
@@ -192,8 +239,7 @@ wgrad_run(const struct wgrad *g)
 		splits = ceil_div(pixels, CHUNK / (4 * (g->cs + g->as)) + 512);
 	psplit = round_up(ceil_div(pixels, splits), 8);
 	splits = ceil_div(pixels, psplit);
-	if (splits * g->batch > (int64_t)gpu_info()->max_groups || pixels >= INT32_MAX / 2 ||
-	    (double)g->b->n * (double)dtype_size(dt) > 2147483647.0)
+	if (splits * g->batch > (int64_t)gpu_info()->max_groups || pixels >= INT32_MAX / 2)
 		op_die(g->op, "%s is too large", tensor_shape(g->b));
 	const struct {
 		uint32_t pixels, psplit, splits, m, as, a0, nq, c, cs, c0, ow, oh;
@@ -219,6 +265,29 @@ wgrad_run(const struct wgrad *g)
 	} else {
 		y = tensor_empty(dt, g->batch, g->rows, d->kh, d->kw, g->c);
 		sum_parts(part, splits, NULL, 4, 1, y);
+	}
+	return scope_keep(y);
+}
+
+struct tensor *
+wgrad_run(const struct wgrad *g)
+{
+	const int64_t n = g->grid.n, na = images_within(g->a, n), nb = images_within(g->b, n);
+	const int64_t step = na < nb ? na : nb;
+	struct wgrad part = *g;
+	struct tensor *y = NULL, *t;
+
+	if (n <= step)
+		return wgrad_part(g);
+	if (!step || (g->batch > 1 && g->abatch >= g->as))
+		op_die(g->op, "%s is too large", tensor_shape(step == na ? g->a : g->b));
+	scope_open();
+	for (int64_t at = 0; at < n; at += step) {
+		part.grid.n = n - at < step ? n - at : step;
+		part.a = some_images(g->a, n, at, part.grid.n);
+		part.b = some_images(g->b, n, at, part.grid.n);
+		t = wgrad_part(&part);
+		y = y ? op_add(y, t) : t;
 	}
 	return scope_keep(y);
 }

@@ -16,7 +16,7 @@ struct grid {
 	int64_t ih, iw;                  /* of the input */
 	int64_t kh, kw, stride, dil, top, left;
 };
-/* A matrix of `rows` rows as a grid. */
+/* A matrix of `rows` rows as a grid: each row an image of one pixel. */
 struct grid grid_rows(int64_t rows);
 
 /* Channels of a 16-byte group: 4 in F32, else 8. */
@@ -115,6 +115,8 @@ bool act_fuses(enum act, struct tensor *const *in, int n, double *slope);
 
 /* Whether the kernels for software devices serve this one. (PHANTOM_DISABLE=subgroup: those for GPUs.) */
 bool gemm_on_cpu(void);
+/* Of an operand in one call; what is larger is done in parts. Tests lower it. */
+extern int64_t gemm_most_bytes;
 /* How many workgroups keep the device busy. */
 int64_t gemm_busy(void);
 

@@ -19,7 +19,7 @@ gemm_unit(enum dtype d)
 struct grid
 grid_rows(int64_t rows)
 {
-	return (struct grid){ .n = 1, .oh = 1, .ow = rows, .ih = 1, .iw = rows, .kh = 1, .kw = 1, .stride = 1,
+	return (struct grid){ .n = rows, .oh = 1, .ow = 1, .ih = 1, .iw = 1, .kh = 1, .kw = 1, .stride = 1,
 		.dil = 1 };
 }
 

@@ -1,5 +1,6 @@
 /* Convolutions, their transposes and gradients, against sums in double precision. */
 #include "grad_check.h"
+#include "tensor/gemm.h"
 
 static int
 open_with(void **state)
@@ -281,6 +282,37 @@ long_sums_are_split(void **state)
 	scope_close();
 }
 
+/* Operands larger than one call takes: done image by image, or by some rows of a matrix. */
+static void
+large_operands_are_done_in_parts(void **state)
+{
+	static const struct shape s[] = {
+		{ 5, 8, 8, 8, 16, 3, 3, { 1, 1, 1, 1, 1, 1, 1 } },
+		{ 4, 8, 8, 8, 16, 3, 3, { 2, 1, 1, 1, 1, 1, 2 } },
+	};
+	int64_t was = gemm_most_bytes;
+
+	(void)state;
+	gemm_most_bytes = 9000;
+	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++) {
+		scope_open();
+		one_convolution(F32, &s[i], true);
+		scope_close();
+	}
+	scope_open();
+	struct tensor *x = random_tensor(F32, 1, -1, 1, 500, 20), *w = random_tensor(F32, 2, -1, 1, 12, 20);
+	float *got, *want;
+
+	x->requires_grad = w->requires_grad = true;
+	got = values(op_linear(x, w, NULL));
+	gemm_most_bytes = was;
+	want = values(op_linear(x, w, NULL));
+	assert_memory_equal(got, want, 500 * 12 * sizeof(*got));
+	free(got);
+	free(want);
+	scope_close();
+}
+
 #define ON(test, disable) { #test " (without: " disable ")", test, open_with, close_device, disable }
 
 int
@@ -296,6 +328,7 @@ main(void)
 		ON(gradients_and_second_gradients, ""),
 		ON(fused_activations, ""),
 		ON(long_sums_are_split, ""),
+		ON(large_operands_are_done_in_parts, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
