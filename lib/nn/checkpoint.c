@@ -16,12 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Removes a folder of plain files; one that is not there is fine. */
+/* Removes a folder and what is in it; one that is not there is fine. */
 static int
 remove_folder(const char *path)
 {
 	DIR *d = opendir(path);
 	struct dirent *e;
+	struct stat st;
 	int r = 0;
 
 	if (!d)
@@ -32,7 +33,10 @@ remove_folder(const char *path)
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		file = path_join(path, e->d_name);
-		if (unlink(file))
+		/* a link is removed, not what it points to */
+		if (lstat(file, &st) == 0 && S_ISDIR(st.st_mode))
+			r |= remove_folder(file);
+		else if (unlink(file))
 			r = err("%s:", file);
 		free(file);
 	}

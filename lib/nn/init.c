@@ -21,49 +21,51 @@ fans(const struct param *p, double *in, double *out)
 }
 
 static void
-draw(struct param *p, bool normal, double scale, uint64_t seed)
+draw(const struct param *p, bool normal, double scale, uint64_t seed, float *v)
 {
-	float *v = xmalloc((size_t)p->n * sizeof(*v));
 	struct rng r;
 
 	rng_init(&r, seed, rng_stream("init", p->name));
 	for (int64_t i = 0; i < p->n; i++)
 		v[i] = (float)(scale * (normal ? rng_normal(&r) : 2 * rng_double(&r) - 1));
-	params_put(p, v);
-	free(v);
 }
 
 void
-init_param(struct param *p, enum init how, double gain, uint64_t seed)
+init_values(const struct param *p, enum init how, double gain, uint64_t seed, float *v)
 {
 	double in, out;
 
 	switch (how) {
-	case INIT_CONSTANT: {
-		float *v = xmalloc((size_t)p->n * sizeof(*v));
-
+	case INIT_CONSTANT:
 		for (int64_t i = 0; i < p->n; i++)
 			v[i] = (float)gain;
-		params_put(p, v);
-		free(v);
 		return;
-	}
 	case INIT_NORMAL:
 	case INIT_UNIFORM:
-		draw(p, how == INIT_NORMAL, gain, seed);
+		draw(p, how == INIT_NORMAL, gain, seed, v);
 		return;
 	default:
 		break;
 	}
 	fans(p, &in, &out);
 	if (how == INIT_TORCH)
-		draw(p, false, 1 / sqrt(in), seed);
+		draw(p, false, 1 / sqrt(in), seed, v);
 	else if (how == INIT_KAIMING_NORMAL_OUT)
-		draw(p, true, sqrt(2 / out), seed);
+		draw(p, true, sqrt(2 / out), seed, v);
 	else if (how == INIT_KAIMING_UNIFORM_IN)
-		draw(p, false, sqrt(6 / in), seed);
+		draw(p, false, sqrt(6 / in), seed, v);
 	else
-		draw(p, false, sqrt(6 / (in + out)), seed);
+		draw(p, false, sqrt(6 / (in + out)), seed, v);
+}
+
+void
+init_param(struct param *p, enum init how, double gain, uint64_t seed)
+{
+	float *v = xmalloc((size_t)p->n * sizeof(*v));
+
+	init_values(p, how, gain, seed, v);
+	params_put(p, v);
+	free(v);
 }
 
 void
@@ -72,5 +74,5 @@ init_bias_torch(struct param *bias, const struct param *weight, uint64_t seed)
 	double in, out;
 
 	fans(weight, &in, &out);
-	draw(bias, false, 1 / sqrt(in), seed);
+	init_param(bias, INIT_UNIFORM, 1 / sqrt(in), seed);
 }

@@ -19,6 +19,8 @@ enum init {
 
 /* fan_in is dim[1] x kernel area, fan_out dim[0] x kernel area. gain is read by the first three only. */
 void init_param(struct param *, enum init, double gain, uint64_t seed);
+/* Only the values, [p->n] in the file's layout: p may be of an outline. */
+void init_values(const struct param *, enum init, double gain, uint64_t seed, float *out);
 /* A bias beside its weight, as nn.Conv2d and nn.Linear draw it: U(+-1/sqrt(fan_in of weight)). */
 void init_bias_torch(struct param *bias, const struct param *weight, uint64_t seed);
 

@@ -11,12 +11,23 @@
 
 enum { SLAB_MAX = 512 << 20, SLAB_ALIGN = 256 };
 
+static bool outlines;
+
+bool
+params_outline(bool on)
+{
+	bool was = outlines;
+
+	outlines = on;
+	return was;
+}
+
 void
 params_init(struct params *ps, enum dtype dtype, bool grads)
 {
 	if (grads && dtype != F32)
 		die("params: gradients want F32 values");
-	*ps = (struct params){ .dtype = dtype, .grads = grads };
+	*ps = (struct params){ .dtype = dtype, .grads = grads, .outline = outlines };
 }
 
 void
@@ -45,6 +56,13 @@ static bool
 trained(const struct param *p)
 {
 	return p->kind != PARAM_BUFFER && p->kind != PARAM_COUNT;
+}
+
+/* Norms and biases are few, and sums want them whole. */
+static enum dtype
+storage(const struct params *ps, const struct param *p)
+{
+	return trained(p) && p->ndim > 1 ? ps->dtype : F32;
 }
 
 struct param *
@@ -127,7 +145,7 @@ lay_out(struct params *ps)
 	for (int i = 0; i < ps->n; i++) {
 		struct param *p = ps->p[i];
 		bool buffer = !trained(p);
-		size_t size = dtype_size(buffer ? F32 : ps->dtype), bytes;
+		size_t size = dtype_size(storage(ps, p)), bytes;
 		struct slab *s = open[buffer] >= 0 ? &ps->slab[open[buffer]] : NULL;
 
 		if (p->kind == PARAM_COUNT)
@@ -151,6 +169,9 @@ void
 params_ready(struct params *ps)
 {
 	check_names(ps);
+	ps->ready = true;
+	if (ps->outline)
+		return;
 	lay_out(ps);
 	for (int i = 0; i < ps->nslab; i++) {
 		struct slab *s = &ps->slab[i];
@@ -171,7 +192,7 @@ params_ready(struct params *ps)
 		if (p->kind == PARAM_COUNT)
 			continue;
 		s = &ps->slab[p->slab];
-		p->t = tensor_hold(tensor_in_slab(s->value, p->off, trained(p) ? ps->dtype : F32, nd, d));
+		p->t = tensor_hold(tensor_in_slab(s->value, p->off, storage(ps, p), nd, d));
 		p->t->name = p->name;
 		if (s->grad) {
 			p->t->requires_grad = true;
@@ -181,7 +202,6 @@ params_ready(struct params *ps)
 		if (p->slot)
 			*p->slot = p->t;
 	}
-	ps->ready = true;
 }
 
 struct param *
@@ -296,12 +316,51 @@ same_shape(const struct param *p, const struct st_tensor *s)
 	return true;
 }
 
+/* Words whose exponent bits are all set are infinities or no numbers. */
+static bool
+words_finite(const char *p, int64_t n, size_t size, uint32_t exponent)
+{
+	uint32_t bad = 0;
+
+	for (int64_t i = 0; i < n && !bad; i += 4096) {
+		int64_t end = i + 4096 < n ? i + 4096 : n;
+
+		if (size == 4) {
+			for (int64_t k = i; k < end; k++) {
+				uint32_t w;
+
+				memcpy(&w, p + 4 * k, 4);
+				bad |= (w & exponent) == exponent;
+			}
+			continue;
+		}
+		for (int64_t k = i; k < end; k++) {
+			uint16_t w;
+
+			memcpy(&w, p + 2 * k, 2);
+			bad |= (w & exponent) == exponent;
+		}
+	}
+	return !bad;
+}
+
 static bool
 all_finite(const struct st_tensor *s)
 {
-	float *v = xmalloc((size_t)s->n * sizeof(*v));
+	float *v;
 	bool ok = true;
 
+	switch (s->dtype) {
+	case ST_F32:
+		return words_finite(s->data, s->n, 4, 0x7f800000);
+	case ST_F16:
+		return words_finite(s->data, s->n, 2, 0x7c00);
+	case ST_BF16:
+		return words_finite(s->data, s->n, 2, 0x7f80);
+	default:
+		break;
+	}
+	v = xmalloc((size_t)s->n * sizeof(*v));
 	st_get_f32(s, v);
 	for (int64_t i = 0; i < s->n && ok; i++)
 		ok = isfinite(v[i]);
@@ -318,21 +377,40 @@ put_shape(struct sb *sb, int ndim, const int64_t *dim)
 	sb_putc(sb, ']');
 }
 
-/* Adds "; word name", the first few only. */
+/* What does not fit: the first few in the message, or each on stderr. */
+struct misfits {
+	struct sb sb;
+	const char *path;
+	int n;
+	bool list;
+};
+
 static void
-complain(struct sb *sb, int *count, const char *word, const char *name)
+complain(struct misfits *m, const char *word, const char *name, const struct param *p,
+    const struct st_tensor *s)
 {
-	if ((*count)++ < 8)
-		sb_printf(sb, "%s%s %s", sb->len ? "; " : "", word, name);
+	struct sb sb = { 0 };
+
+	sb_printf(&sb, "%s %s", word, name);
+	if (p) {
+		sb_putc(&sb, ' ');
+		put_shape(&sb, s->ndim, s->dim);
+		sb_puts(&sb, ", not ");
+		put_shape(&sb, p->ndim, p->dim);
+	}
+	if (m->list)
+		warn("%s: %s", m->path, sb.s);
+	else if (m->n < 8)
+		sb_printf(&m->sb, "%s%s", m->n ? "; " : ": ", sb.s);
+	m->n++;
+	sb_release(&sb);
 }
 
-/* What keeps st from being loaded, into sb; returns the number of complaints. */
-static int
-check_load(const struct params *ps, const struct safetensors *st, const char *prefix, int flags,
-    struct sb *sb)
+int
+params_check(const struct params *ps, const struct safetensors *st, const char *prefix, int flags)
 {
+	struct misfits m = { .path = st->path, .list = flags & PARAMS_LIST };
 	size_t plen = strlen(prefix);
-	int bad = 0;
 
 	for (int i = 0; i < ps->n; i++) {
 		const struct param *p = ps->p[i];
@@ -343,58 +421,64 @@ check_load(const struct params *ps, const struct safetensors *st, const char *pr
 		s = st_find(st, p->name + plen);
 		if (!s) {
 			if (!(flags & PARAMS_MISSING) && p->kind != PARAM_COUNT)
-				complain(sb, &bad, "missing", p->name + plen);
+				complain(&m, "missing", p->name + plen, NULL, NULL);
 		} else if (!same_shape(p, s)) {
-			complain(sb, &bad, "misshapen", s->name);
-			if (bad <= 8) {
-				sb_putc(sb, ' ');
-				put_shape(sb, s->ndim, s->dim);
-				sb_puts(sb, ", not ");
-				put_shape(sb, p->ndim, p->dim);
-			}
+			complain(&m, "misshapen", s->name, p, s);
 		} else if (p->kind != PARAM_COUNT && !all_finite(s)) {
-			complain(sb, &bad, "not finite:", s->name);
+			complain(&m, "not finite:", s->name, NULL, NULL);
 		}
 	}
-	if (!(flags & PARAMS_EXTRA))
-		for (int i = 0; i < st->n; i++) {
-			char *full = xasprintf("%s%s", prefix, st->t[i].name);
+	for (int i = 0; i < st->n && !(flags & PARAMS_EXTRA); i++) {
+		char *full = xasprintf("%s%s", prefix, st->t[i].name);
 
-			if (!params_find(ps, full))
-				complain(sb, &bad, "unknown", st->t[i].name);
-			free(full);
-		}
-	if (bad > 8)
-		sb_printf(sb, "; and %d more", bad - 8);
-	return bad;
+		if (!params_find(ps, full))
+			complain(&m, "unknown", st->t[i].name, NULL, NULL);
+		free(full);
+	}
+	if (m.n > 8 && !m.list)
+		sb_printf(&m.sb, "; and %d more", m.n - 8);
+	if (m.list && m.n)
+		sb_printf(&m.sb, " (%d tensors)", m.n);
+	if (m.n)
+		err("%s: does not fit this network%s", st->path, m.sb.s);
+	sb_release(&m.sb);
+	return m.n ? -1 : 0;
+}
+
+/* As bytes where the file has what the device wants; by way of floats otherwise. */
+static void
+load_one(struct param *p, const struct st_tensor *s)
+{
+	static const enum st_dtype same[] = { [F32] = ST_F32, [F16] = ST_F16, [BF16] = ST_BF16 };
+	float *v;
+
+	if (p->kind != PARAM_COUNT && !permuted(p) && same[p->t->dtype] == s->dtype) {
+		gpu_write(p->t->buf, p->t->off, s->data, (size_t)s->n * dtype_size(p->t->dtype));
+		p->t->version++;
+		return;
+	}
+	v = xmalloc(((size_t)s->n + 1) * sizeof(*v));
+	st_get_f32(s, v);
+	if (p->kind == PARAM_COUNT)
+		p->count = (int64_t)v[0];
+	else
+		params_put(p, v);
+	free(v);
 }
 
 int
 params_load(struct params *ps, const struct safetensors *st, const char *prefix, int flags)
 {
 	size_t plen = strlen(prefix);
-	struct sb sb = { 0 };
-	int bad = check_load(ps, st, prefix, flags, &sb);
 
-	if (bad)
-		err("%s: does not fit this network: %s", st->path, sb.s);
-	sb_release(&sb);
-	if (bad)
+	if (params_check(ps, st, prefix, flags))
 		return -1;
 	for (int i = 0; i < ps->n; i++) {
 		struct param *p = ps->p[i];
 		const struct st_tensor *s;
-		float *v;
 
-		if (strncmp(p->name, prefix, plen) || !(s = st_find(st, p->name + plen)))
-			continue;
-		v = xmalloc(((size_t)s->n + 1) * sizeof(*v));
-		st_get_f32(s, v);
-		if (p->kind == PARAM_COUNT)
-			p->count = (int64_t)v[0];
-		else
-			params_put(p, v);
-		free(v);
+		if (strncmp(p->name, prefix, plen) == 0 && (s = st_find(st, p->name + plen)))
+			load_one(p, s);
 	}
 	return 0;
 }

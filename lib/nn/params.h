@@ -70,13 +70,17 @@ struct params {
 	struct slab *slab;
 	int nslab;
 	enum dtype dtype;           /* of values; gradients are F32 */
-	bool grads, ready;
+	bool grads, ready, outline;
 	struct prange *range;       /* params_ranges's answer */
 	struct arena mem;
 };
 
-/* dtype: storage of the values (buffers are always F32). grads: make gradient slabs, F32 only. */
+/* dtype: storage of the values; buffers and tensors of one dimension (norms, biases) are always F32.
+ * grads: make gradient slabs, F32 only. */
 void params_init(struct params *, enum dtype, bool grads);
+/* Nets made while it is on are outlines: names and shapes without memory, which need no device.
+ * Returns what it was. */
+bool params_outline(bool on);
 void params_release(struct params *);
 /* Announces a tensor of the file's shape. *slot (may be NULL) is filled by params_ready: the struct
  * that holds it must stay where it is. The same name twice ends the program. */
@@ -96,11 +100,17 @@ void params_get(const struct param *, float *out);
 void params_get_grad(const struct param *, float *out);
 void params_put(struct param *, const float *in);
 
-enum { PARAMS_EXTRA = 1, PARAMS_MISSING = 2 }; /* extra or missing tensors are no errors */
+enum {
+	PARAMS_EXTRA = 1,   /* extra or */
+	PARAMS_MISSING = 2, /* missing tensors are no errors */
+	PARAMS_LIST = 4     /* every misfit is said on stderr, a line each, and only counted in the message */
+};
 /* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
  * the prefix. Tensors missing, left over, of another shape or not finite are all listed: -1 with a
  * message, nothing changed. */
 int params_load(struct params *, const struct safetensors *, const char *prefix, int flags);
+/* Only the check. */
+int params_check(const struct params *, const struct safetensors *, const char *prefix, int flags);
 int params_load_file(struct params *, const char *path, int flags);
 /* Writes all, F32 and I64, in the order they were added. meta as st_write's. */
 int params_save(const struct params *, const char *path, const char *const *meta);

@@ -8,7 +8,7 @@ static const enum kernel dsum_kernel[3][3] = KERNELS_BY_ACCESS(NORM_DSUM);
 static const enum kernel dx_kernel[3][3] = KERNELS_BY_ACCESS(NORM_DX);
 
 enum {
-	REDUCE_STEPS = 512,
+	REDUCE_STEPS = 512, /* rows of a partial sum: its rounding error grows with them */
 	APPLY_STEPS = 32
 };
 
@@ -36,22 +36,6 @@ colnorm_check(const struct colnorm *c, const struct tensor *x, const struct tens
 		op_die(c->op, "%s: one value a channel has no variance", tensor_shape(x));
 }
 
-/* Rows of a partial sum: few, as its rounding error grows with them, but so many that a workgroup can
- * go over the sums of a group twice. */
-static uint32_t
-reduce_steps(const struct colnorm *c)
-{
-	int64_t width = c->channels / c->groups, lanes = group_sum_local();
-	uint32_t steps = REDUCE_STEPS;
-
-	while (steps < MAX_LOOP / 2 && 2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP / 2)
-		steps *= 2;
-	if (2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP)
-		op_die(c->op, "groups of %lld rows and %lld channels: too large", (long long)c->rows,
-		    (long long)width);
-	return steps;
-}
-
 /* The coefficients of x's own statistics; moves the running ones. */
 static void
 finish(const struct colnorm *c, const struct columns *cut, struct tensor *part, struct tensor *w,
@@ -62,8 +46,8 @@ finish(const struct colnorm *c, const struct columns *cut, struct tensor *part, 
 		uint32_t channels, groups, parts, rows, steps, has_w, has_b;
 		float eps, momentum;
 	} push = { fastdiv((uint32_t)(c->channels / c->groups)), fastdiv(cut->push.fold),
-		(uint32_t)c->channels, (uint32_t)c->groups, cut->parts, cut->push.rows,
-		cut->push.steps, w != NULL, b != NULL, (float)c->eps, (float)c->momentum };
+		(uint32_t)c->channels, (uint32_t)c->groups, cut->parts, cut->push.rows, cut->push.steps,
+		w != NULL, b != NULL, (float)c->eps, (float)c->momentum };
 	bool texel = group_sum_texel(), run = c->running_mean && !checkpoint_again();
 	struct gpu_call call = {
 		.kernel = run ? (texel ? K_NORM_FINISH_RUN_T : K_NORM_FINISH_RUN_V)
@@ -105,7 +89,7 @@ struct tensor *
 colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, struct tensor *b,
     struct tensor **coef, struct tensor **stat)
 {
-	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, reduce_steps(c));
+	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, REDUCE_STEPS);
 	struct tensor *y = tensor_new(x->dtype, x->ndim, x->dim);
 	double bytes = (double)(x->n * (int64_t)dtype_size(x->dtype));
 
@@ -115,8 +99,8 @@ colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, str
 		struct tensor *part = tensor_empty(F32, c->n, cut.parts, 2, c->channels);
 
 		gpu_run(&(struct gpu_call){ .kernel = stat_kernel[x->dtype][cut.access],
-		    .arg = { tensor_arg(x), tensor_arg(part) }, .nargs = 2,
-		    .spec = { cut.local, cut.wide }, .nspec = 2, .push = &cut.push, .npush = sizeof(cut.push),
+		    .arg = { tensor_arg(x), tensor_arg(part) }, .nargs = 2, .spec = { cut.local, cut.wide },
+		    .nspec = 2, .push = &cut.push, .npush = sizeof(cut.push),
 		    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 		    .flops = 4. * (double)x->n, .bytes = bytes });
 		finish(c, &cut, part, w, b, *coef, *stat);
@@ -126,8 +110,7 @@ colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, str
 	cut = columns_cut(c->op, c->n, c->rows, c->channels, APPLY_STEPS);
 	gpu_run(&(struct gpu_call){ .kernel = apply_kernel[x->dtype][cut.access],
 	    .arg = { tensor_arg(x), tensor_arg(*coef), tensor_arg(y) }, .nargs = 3,
-	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
-	    .npush = sizeof(cut.push),
+	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push, .npush = sizeof(cut.push),
 	    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] }, .flops = 3. * (double)x->n,
 	    .bytes = 2 * bytes });
 	return y;
@@ -137,7 +120,7 @@ void
 colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, struct tensor *coef,
     struct tensor *stat, struct tensor *gy, const bool *need, struct tensor **gx)
 {
-	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, reduce_steps(c));
+	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, REDUCE_STEPS);
 	struct tensor *part = tensor_empty(F32, c->n, cut.parts, 2, c->channels);
 	struct tensor *dcoef = tensor_empty(F32, c->n, 2, c->channels);
 	struct tensor *dw = tensor_empty(F32, c->n, c->channels);
@@ -150,8 +133,7 @@ colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, st
 
 	gpu_run(&(struct gpu_call){ .kernel = dsum_kernel[x->dtype][cut.access],
 	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(part) }, .nargs = 4,
-	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
-	    .npush = sizeof(cut.push),
+	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push, .npush = sizeof(cut.push),
 	    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] }, .flops = 4. * (double)x->n,
 	    .bytes = 2 * bytes });
 	gpu_run(&(struct gpu_call){ .kernel = group_sum_texel() ? K_NORM_DFINISH_T : K_NORM_DFINISH_V,
@@ -166,9 +148,8 @@ colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, st
 		gpu_run(&(struct gpu_call){ .kernel = dx_kernel[x->dtype][cut.access],
 		    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(dcoef),
 		        tensor_arg(gx[0]) },
-		    .nargs = 5, .spec = { cut.local, cut.wide, c->act }, .nspec = 3,
-		    .push = &cut.push, .npush = sizeof(cut.push),
-		    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
+		    .nargs = 5, .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
+		    .npush = sizeof(cut.push), .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 		    .flops = 6. * (double)x->n, .bytes = 3 * bytes });
 	}
 	if (need[1])

@@ -68,7 +68,8 @@ columns_cut(const char *op, int64_t n, int64_t rows, int64_t channels, uint32_t 
 	fold_rows(&c, rows, cols);
 	fold = c.push.fold;
 	x = (fold * cols + c.wide * c.local - 1) / (c.wide * c.local);
-	while (steps > 4 && (rows + fold * steps - 1) / (fold * steps) * x * c.local * n < want)
+	/* n does not count: a sample's sums are the same, to the bit, whatever stands beside it */
+	while (steps > 4 && (rows + fold * steps - 1) / (fold * steps) * x * c.local < want)
 		steps /= 2;
 	while ((rows + fold * steps - 1) / (fold * steps) > 65535)
 		steps *= 2;

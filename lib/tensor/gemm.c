@@ -117,6 +117,17 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 	}
 }
 
+static int64_t samples = 1;
+
+int64_t
+op_samples(int64_t n)
+{
+	int64_t was = samples;
+
+	samples = n > 0 ? n : 1;
+	return was;
+}
+
 /* Splits of k for products too small to keep the device busy, and for loops that would be too long. */
 static int64_t
 choose_splits(int64_t workgroups, int64_t iterations, bool allowed)
@@ -165,8 +176,9 @@ run_part(const struct gemm *g)
 	int64_t groups = 0, splits, ksplit;
 	struct tensor *y = g->y;
 
+	/* as for one sample alone: its sums do not depend on what stands beside it then */
 	for (int i = 0; i < w->npanel; i++)
-		groups += ceil_div(rows, tile_rows(rows, &w->panel[i])) *
+		groups += ceil_div(ceil_div(rows, samples), tile_rows(ceil_div(rows, samples), &w->panel[i])) *
 		    ceil_div(w->panel[i].cols, (int64_t)w->panel[i].lanes * w->panel[i].nc) * batch;
 	splits = choose_splits(groups, ceil_div(k, step), plain && batch == 1);
 	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2)

@@ -78,6 +78,10 @@ struct tensor *op_mse(struct tensor *x, struct tensor *y);       /* mean of squa
 struct tensor *op_one_hot(struct tensor *labels, int classes);   /* I32 [..] -> F32 [..,C]; ids outside: zeros */
 
 /* ---- matrix products (matmul.c), twice ------------------------------------------------------- */
+/* From here on what ops are given holds n samples (1 at first). Long sums are split to keep the device
+ * busy, as for one sample alone: so the result of a sample does not depend, to the bit, on how many stand
+ * beside it. Returns what it was. */
+int64_t op_samples(int64_t n);
 /* [..,M,K] x [..,K,N] -> [..,M,N]; ta: x is [..,K,M]; tb: y is [..,N,K]. Leading dims equal, or one of
  * the inputs has none (it is shared by all). */
 struct tensor *op_matmul(struct tensor *x, struct tensor *y, bool ta, bool tb);

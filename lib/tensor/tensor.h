@@ -93,6 +93,9 @@ void scope_close(void);
 struct tensor *scope_keep(struct tensor *t);
 void scope_keep_all(struct tensor **t, int n); /* the same for several */
 
+/* Turns PHANTOM_CHECK on or off from here on: an op that makes a NaN ends the program, named. */
+void tensor_check(bool on);
+
 /* ---- the tape -------------------------------------------------------------------------------- */
 
 bool grads_on(void);
