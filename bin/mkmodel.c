@@ -1,0 +1,357 @@
+/* mkmodel: a new Stable Diffusion model with random weights; other layouts of one; what is in one. */
+#include "base/err.h"
+#include "base/file.h"
+#include "base/opt.h"
+#include "data/rec.h"
+#include "model/ldm.h"
+#include "model/sd_files.h"
+#include "model/sd_init.h"
+#include "model/tokenizer.h"
+#include "nn/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DTYPES "f32|f16|bf16"
+static const enum st_dtype dtypes[] = { ST_F32, ST_F16, ST_BF16 };
+
+static struct {
+	bool convert, info, force, v_prediction;
+	const char *out, *captions, *tokenizer, *variant, *vae, *unet, *classes;
+	int64_t merges, shard, class_tokens;
+	uint64_t seed;
+	int dtype;
+} o = { .merges = 2000, .class_tokens = 16 };
+
+static const struct opt table[] = {
+	{ 'o', "output", OPT_STR, &o.out, "DIR", "write the model there; FILE.safetensors: as one file", 0, 0 },
+	{ 0, "convert", OPT_FLAG, &o.convert, NULL, "write a model that is there in another layout", 0, 0 },
+	{ 0, "info", OPT_FLAG, &o.info, NULL, "tell what is in a model: a record a part and a tensor", 0, 0 },
+	{ 0, "captions", OPT_STR, &o.captions, "FILE", "learn the tokenizer from these records or lines", 0,
+	    0 },
+	{ 0, "merges", OPT_INT, &o.merges, "N", "learn at most N merges (2000)", 0, 48894 },
+	{ 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "take this tokenizer", 0, 0 },
+	{ 0, "classes", OPT_STR, &o.classes, "A,B,...", "know these classes instead of text", 0, 0 },
+	{ 0, "class-tokens", OPT_INT, &o.class_tokens, "N", "with N states each (16)", 1, 4096 },
+	{ 0, "dtype", OPT_CHOICE, &o.dtype, DTYPES, "store weights as (f32)", 0, 0 },
+	{ 0, "shard-size", OPT_SIZE, &o.shard, "SIZE", "in files of at most this size", 1, 1e15 },
+	{ 0, "variant", OPT_STR, &o.variant, "NAME", "read the weights' files of this name (fp16)", 0, 0 },
+	{ 0, "unet", OPT_STR, &o.unet, "DIR", "take the U-Net from there", 0, 0 },
+	{ 0, "vae", OPT_STR, &o.vae, "DIR", "take the autoencoder from there", 0, 0 },
+	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
+	{ 's', "seed", OPT_U64, &o.seed, "N", "seed of the weights (0)", 0, 0 },
+	{ 'f', "force", OPT_FLAG, &o.force, NULL, "replace what is there", 0, 0 },
+	{ 0 },
+};
+
+/* ---- what is in a model ---------------------------------------------------------------------- */
+
+static const char *
+dtype_word(enum st_dtype d)
+{
+	static const char *const word[] = { "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8",
+		"bool" };
+
+	return word[d];
+}
+
+static void
+info_part(const struct sd_files *f, enum sd_net net, struct rec_out *out)
+{
+	const struct safetensors *st = &f->net[net].st;
+	int64_t n = 0, bytes = 0;
+	struct sb sb = { 0 };
+	struct rec r = { 0 };
+
+	for (int i = 0; i < st->n; i++) {
+		n += st->t[i].n;
+		bytes += st->t[i].n * (int64_t)st_dtype_size(st->t[i].dtype);
+	}
+	rec_set_str(&r, "kind", "component");
+	rec_set_str(&r, "component", sd_net_name(net));
+	rec_set_int(&r, "tensors", st->n);
+	rec_set_int(&r, "parameters", n);
+	rec_set_int(&r, "size_bytes", bytes);
+	sd_config_put(&f->cfg, net, &sb);
+	for (size_t i = 0; i < sb.len; i++)
+		if (sb.s[i] == '\n')
+			sb.s[i] = ' ';
+	rec_set_raw(&r, "config", sb.s, sb.len - 1);
+	rec_emit(out, &r);
+	for (int i = 0; i < st->n; i++) {
+		const struct st_tensor *t = &st->t[i];
+
+		rec_clear(&r);
+		sb_clear(&sb);
+		sb_putc(&sb, '[');
+		for (int k = 0; k < t->ndim; k++)
+			sb_printf(&sb, "%s%lld", k ? "," : "", (long long)t->dim[k]);
+		sb_putc(&sb, ']');
+		rec_set_str(&r, "kind", "tensor");
+		rec_set_str(&r, "component", sd_net_name(net));
+		rec_set_str(&r, "name", t->name);
+		rec_set_str(&r, "dtype", dtype_word(t->dtype));
+		rec_set_raw(&r, "shape", sb.s, sb.len);
+		rec_set_int(&r, "parameters", t->n);
+		rec_emit(out, &r);
+	}
+	sb_release(&sb);
+	rec_release(&r);
+}
+
+static void
+info(const struct sd_files *f)
+{
+	struct rec_out out;
+
+	rec_out_open(&out, 1, "standard output");
+	for (int i = 0; i < SD_NETS; i++)
+		if (f->has[i])
+			info_part(f, (enum sd_net)i, &out);
+	rec_out_close(&out);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static bool
+single(const char *path)
+{
+	return strcmp(path_ext(path), ".safetensors") == 0;
+}
+
+/* What made it, in the weights' metadata; "format" is what transformers asks for. */
+static void
+meta_of(const char **meta, struct sb *sb, int argc, char *const *argv)
+{
+	sb_puts(sb, "{\"version\":\"" PHANTOM_VERSION "\",\"arguments\":[");
+	for (int i = 0; i < argc; i++) {
+		sb_puts(sb, i ? "," : "");
+		json_put_str(sb, argv[i], strlen(argv[i]));
+	}
+	sb_puts(sb, "]}");
+	meta[0] = "format";
+	meta[1] = "pt";
+	meta[2] = "phantom";
+	meta[3] = sb->s;
+	meta[4] = NULL;
+}
+
+static void
+write_model(const struct sd_files *f, int argc, char *const *argv)
+{
+	char *dir = path_dir(o.out), *target;
+	const char *meta[5];
+	struct sb sb = { 0 };
+	struct ckpt c;
+	int ret;
+
+	meta_of(meta, &sb, argc, argv);
+	if (single(o.out)) {
+		if (f->has[SD_CLASSES])
+			die("%s: a model of classes has no place in a single file", o.out);
+		ret = make_dirs(dir) || ldm_write(o.out, &f->cfg, f->net, dtypes[o.dtype], meta) ? -1 : 0;
+	} else {
+		ret = ckpt_begin(&c, dir, path_base(o.out));
+		if (ret == 0) {
+			target = ckpt_file(&c, ".");
+			ret = sd_files_write(f, target, dtypes[o.dtype], o.shard, meta) ? ckpt_abort(&c)
+			                                                               : ckpt_commit(&c);
+			free(target);
+		}
+	}
+	if (ret)
+		die("%s", errmsg());
+	sb_release(&sb);
+	free(dir);
+}
+
+/* ---- a new model ----------------------------------------------------------------------------- */
+
+struct captions {
+	char **v;
+	size_t n, cap;
+};
+
+static void
+add_caption(struct captions *c, const char *s)
+{
+	c->v = xgrow(c->v, &c->cap, c->n + 1, sizeof(*c->v));
+	c->v[c->n++] = xstrdup(s);
+}
+
+/* Records with `text`, or plain lines. */
+static void
+read_captions(struct captions *c, const char *path)
+{
+	const char *line;
+	struct rec r = { 0 };
+	struct rec_in in;
+	size_t len;
+
+	rec_in_open(&in, &path, 1);
+	while (rec_in_line(&in, &line, &len)) {
+		const char *text;
+		char *s;
+
+		if (line[0] != '{') {
+			s = xstrndup(line, len);
+			add_caption(c, s);
+			free(s);
+			continue;
+		}
+		rec_clear(&r);
+		if (rec_parse(&r, line, len))
+			die("%s:%llu: %s", path, (unsigned long long)in.lineno, errmsg());
+		text = rec_str(&r, "text");
+		if (!text)
+			die("%s:%llu: no text", path, (unsigned long long)in.lineno);
+		add_caption(c, text);
+	}
+	rec_in_close(&in);
+	rec_release(&r);
+}
+
+/* A folder of its own for the tokenizer, until it is copied into the model. */
+static char *
+learn_tokenizer(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/phantom-tokenizer.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	struct captions c = { 0 };
+
+	if (o.captions)
+		read_captions(&c, o.captions);
+	if (!mkdtemp(dir))
+		die("%s:", dir);
+	if (tokenizer_learn((const char *const *)c.v, c.n, (int)o.merges, dir))
+		die("%s", errmsg());
+	for (size_t i = 0; i < c.n; i++)
+		free(c.v[i]);
+	free(c.v);
+	return dir;
+}
+
+static void
+drop_tokenizer(char *dir)
+{
+	static const char *const files[] = { "vocab.json", "merges.txt", "tokenizer_config.json" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		char *path = path_join(dir, files[i]);
+
+		unlink(path);
+		free(path);
+	}
+	rmdir(dir);
+	free(dir);
+}
+
+static void
+set_classes(struct sd_config *c)
+{
+	const char *s = o.classes;
+	struct class_config *k = &c->classes;
+
+	class_config_release(k);
+	*k = (struct class_config){ .tokens = (int)o.class_tokens, .width = c->unet.context };
+	while (*s) {
+		size_t n = strcspn(s, ",");
+		char *label = xstrndup(s, n);
+
+		if (n == 0 || n >= CLASS_LABEL)
+			usage_error("--classes: '%s' is no label", label);
+		k->label = xrealloc(k->label, ((size_t)k->classes + 1) * sizeof(*k->label));
+		strcpy(k->label[k->classes], label);
+		if (class_config_find(k, label) >= 0 && k->classes)
+			usage_error("--classes: '%s' is there twice", label);
+		k->classes++;
+		free(label);
+		s += n + (s[n] == ',');
+	}
+	if (!k->classes)
+		usage_error("--classes: no labels");
+}
+
+static void
+make(struct sd_files *f, const char *what)
+{
+	char *learned = NULL;
+	struct tokenizer tok;
+
+	f->path = xstrdup(o.out);
+	if (file_exists(what) ? sd_files_config(&f->cfg, what) : sd_config_named(&f->cfg, what))
+		die("%s", errmsg());
+	if (o.classes)
+		set_classes(&f->cfg);
+	if (!f->cfg.classes.classes) {
+		f->tokenizer = o.tokenizer ? xstrdup(o.tokenizer) : (learned = learn_tokenizer());
+		if (tokenizer_open(&tok, f->tokenizer))
+			die("%s", errmsg());
+		if (!f->cfg.text.vocab)
+			f->cfg.text.vocab = tok.vocab;
+		if (tok.vocab > f->cfg.text.vocab)
+			die("the tokenizer has %d ids, the text encoder knows %d", tok.vocab, f->cfg.text.vocab);
+		tokenizer_close(&tok);
+	}
+	if (sd_config_check(&f->cfg))
+		die("%s", errmsg());
+	for (int i = 0; i < SD_NETS; i++) {
+		f->has[i] = i == SD_UNET || i == SD_VAE || (i == SD_CLASSES) == (f->cfg.classes.classes > 0);
+		if (f->has[i])
+			sd_init_net(&f->net[i], f->path, &f->cfg, (enum sd_net)i, o.seed);
+	}
+}
+
+static void
+check_usage(int operands)
+{
+	if (o.info && (o.convert || o.out))
+		usage_error("--info goes with neither --convert nor -o");
+	if (operands != 1)
+		usage_error(o.info || o.convert ? "want one model" : "want the name of a model or its configuration");
+	if (!o.info && !o.out)
+		usage_error("-o says where the model is written");
+	if ((o.info || o.convert) && (o.captions || o.classes))
+		usage_error("--captions and --classes are for new models");
+	if (o.captions && o.tokenizer)
+		usage_error("--captions learns a tokenizer, --tokenizer takes one: not both");
+	if (o.classes && (o.captions || o.tokenizer))
+		usage_error("a model of classes has no tokenizer");
+	if (!o.info && !o.convert && (o.variant || o.unet || o.vae || o.v_prediction))
+		usage_error("--variant, --unet, --vae and --v-prediction are for models that are there");
+	if (o.out && single(o.out) && o.shard)
+		usage_error("a single file has no shards");
+}
+
+int
+main(int argc, char **argv)
+{
+	int first = opt_parse(argc, argv, table, "[options] NAME|CONFIG|MODEL",
+	    "makes Stable Diffusion models with random weights, converts models");
+	struct sd_sources from = { .variant = o.variant, .unet = o.unet, .vae = o.vae,
+		.tokenizer = o.tokenizer, .v_prediction = o.v_prediction };
+	struct sd_files f = { 0 };
+
+	check_usage(argc - first);
+	if (o.out && file_exists(o.out) && !o.force)
+		die("%s: is there already (--force replaces it)", o.out);
+	if (o.info || o.convert) {
+		if (sd_files_open(&f, argv[first], &from) || (o.convert && sd_files_check(&f)))
+			die("%s", errmsg());
+		if (o.convert && !f.tokenizer && f.has[SD_TEXT] && !single(o.out))
+			die("%s: a single file has no tokenizer: --tokenizer names a folder that has one", f.path);
+	} else {
+		make(&f, argv[first]);
+	}
+	if (o.info)
+		info(&f);
+	else
+		write_model(&f, argc, argv);
+	if (!o.info && !o.convert && !o.tokenizer && f.tokenizer) {
+		drop_tokenizer(f.tokenizer);
+		f.tokenizer = NULL;
+	}
+	sd_files_close(&f);
+	return EXIT_OK;
+}

@@ -1,0 +1,129 @@
+#!/bin/sh
+# mkmodel: new models, other layouts, and what is said of models that do not fit.
+. "${0%/*}/lib.sh"
+
+# tensors FILE: the data of a safetensors file without its header
+tensors() {
+	perl -e 'open F, "<:raw", shift; read F, my $n, 8; seek F, 8 + unpack("Q<", $n), 0; local $/; print <F>' "$1"
+}
+# same_weights DIR DIR: all three nets hold the same bytes
+same_weights() {
+	for f in unet/diffusion_pytorch_model vae/diffusion_pytorch_model text_encoder/model; do
+		tensors "$1/$f.safetensors" >x
+		tensors "$2/$f.safetensors" >y
+		[ -s x ] && cmp x y || return
+	done
+}
+
+printf '{"text":"a %s"}\n' 'red circle' 'blue circle' 'red square' >captions.jsonl
+printf 'a red circle\na blue circle\na red square\n' >captions.txt
+rc 0 'a new model' mkmodel --captions captions.jsonl -o m mini
+is 'nothing is said' "$(cat stdout stderr)" ''
+is 'it has all its parts' "$(cd m && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
+	'./model_index.json ./scheduler/scheduler_config.json ./text_encoder/config.json ./text_encoder/model.safetensors ./tokenizer/merges.txt ./tokenizer/tokenizer_config.json ./tokenizer/vocab.json ./unet/config.json ./unet/diffusion_pytorch_model.safetensors ./vae/config.json ./vae/diffusion_pytorch_model.safetensors '
+is 'the tokenizer learned whole words' "$(sed -n '$p' m/tokenizer/merges.txt | wc -w)" 2
+mkmodel --captions captions.txt -o lines mini
+ok 'lines are captions too' diff -r m/tokenizer lines/tokenizer
+ok 'a seed makes one model' same_weights m lines
+mkmodel -s 1 -o other mini
+rc 1 'another seed another' same_weights m other
+mkmodel --tokenizer m/tokenizer -o took mini
+ok 'a tokenizer is taken' diff -r m/tokenizer took/tokenizer
+mkmodel -o byconfig m --tokenizer m/tokenizer
+ok 'a folder is a configuration' same_weights m byconfig
+{
+	printf '{"text_encoder":'
+	cat m/text_encoder/config.json
+	printf ',"unet":'
+	cat m/unet/config.json
+	printf ',"vae":'
+	cat m/vae/config.json
+	printf '}'
+} >config.json
+mkmodel -o byfile config.json --tokenizer m/tokenizer
+ok 'so is a file' same_weights m byfile
+rc 0 'a model of classes' mkmodel --classes a,b,c --class-tokens 4 -o classes mini
+is 'knows their labels' "$(grep -c '"labels": \["a", "b", "c"\]' classes/class_embedding/config.json)" 1
+is 'and no text' "$(ls classes | tr '\n' ' ')" 'class_embedding model_index.json scheduler unet vae '
+
+# ---- other layouts
+rc 0 'as one file' mkmodel --convert -o m.safetensors m
+rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o back m.safetensors
+ok 'the weights are the same' same_weights m back
+ok 'and so is the configuration' cmp m/unet/config.json back/unet/config.json
+rc 0 'in shards' mkmodel --convert --shard-size 100K -o shards m
+ok 'which are several' test "$(ls shards/unet/*.safetensors | wc -l)" -gt 3
+rc 0 'and out of shards' mkmodel --convert -o whole shards
+ok 'the weights are the same' same_weights m whole
+rc 0 'in 16 bits' mkmodel --convert --dtype f16 -o half m
+is 'all of them' "$(mkmodel --info half | grep '"tensor"' | grep -vc '"dtype":"f16"')" 0
+rc 0 'and back' mkmodel --convert --dtype f32 -o wide half
+rc 0 'and to 16 bits again' mkmodel --convert --dtype f16 -o half2 wide
+ok 'nothing is lost' same_weights half half2
+rc 0 'in bf16' mkmodel --convert --dtype bf16 -o brain m
+
+# SD 2.x: OpenCLIP's names, q, k and v as one
+sed -i 's/quick_gelu/gelu/' config.json
+sed -i 's/"use_linear_projection": false/"use_linear_projection": true/' config.json
+rc 0 'a model of the second kind' mkmodel --tokenizer m/tokenizer -o v2 config.json
+rc 0 'as one file' mkmodel --convert -o v2.safetensors v2
+ok 'in the names of OpenCLIP' grep -aq 'cond_stage_model.model.transformer.resblocks.1.attn.in_proj_weight' v2.safetensors
+rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o v2back v2.safetensors
+ok 'the weights are the same' same_weights v2 v2back
+
+# ---- records
+mkmodel --info m >info
+is 'a record each part' "$(grep -c '"kind":"component"' info)" 3
+is 'the U-Net' "$(grep '"kind":"component","component":"unet"' info | cut -d, -f 3-5)" \
+	'"tensors":208,"parameters":200644,"size_bytes":802576'
+is 'and each tensor' "$(grep '"conv_in.weight"' info)" \
+	'{"kind":"tensor","component":"unet","name":"conv_in.weight","dtype":"f32","shape":[16,4,3,3],"parameters":576}'
+rc 2 'records that cannot be written' sh -c 'mkmodel --info m >/dev/full'
+
+# ---- what does not fit
+cp -r m bad
+perl -pi -e 's/conv_in\.weight/conv_ix.weight/; s/conv_out\.weight/conv_oux.weight/' bad/unet/diffusion_pytorch_model.safetensors
+rc 2 'tensors that do not fit' mkmodel --convert -o nope bad
+is 'are all listed' "$(grep -c -e 'missing conv_in.weight' -e 'missing conv_out.weight' -e 'unknown conv_ix.weight' -e 'unknown conv_oux.weight' stderr)" 4
+cp -r m shape
+sed -i 's/"cross_attention_dim": 16/"cross_attention_dim": 16, "attention_head_dim": 2/; s/"norm_num_groups": 8/"norm_num_groups": 4/; s/"in_channels": 4/"in_channels": 4/' shape/unet/config.json
+sed -i 's/"intermediate_size": 32/"intermediate_size": 64/' shape/text_encoder/config.json
+rc 2 'a duplicate key in a configuration' mkmodel --convert -o nope shape
+cp m/unet/config.json shape/unet/config.json
+rc 2 'misshapen tensors' mkmodel --convert -o nope shape
+is 'are all listed' "$(grep -c misshapen stderr)" 6
+like 'with both shapes' "$(cat stderr)" '*misshapen text_model.encoder.layers.0.mlp.fc1.weight \[32,16\], not \[64,16\]*'
+printf 'x' >m.ckpt
+rc 2 'a pickle' mkmodel --info m.ckpt
+like 'is refused with a way' "$(cat stderr)" '*pickled*phantom-models(7)*'
+cp -r m pickled
+mv pickled/unet/diffusion_pytorch_model.safetensors pickled/unet/diffusion_pytorch_model.bin
+rc 2 'a pickled U-Net' mkmodel --info pickled
+like 'is refused too' "$(cat stderr)" '*diffusion_pytorch_model.bin: a pickled*'
+head -c 3000 m/unet/diffusion_pytorch_model.safetensors >cut
+cp -r m short
+cp cut short/unet/diffusion_pytorch_model.safetensors
+rc 2 'a file that is cut' mkmodel --info short
+rc 2 'a model that is not there' mkmodel --info none
+is 'nothing was written' "$(ls -d nope 2>/dev/null)" ''
+
+# ---- usage and disks
+rc 2 'no name' mkmodel -o nope
+rc 2 'no output' mkmodel mini
+rc 2 'an unknown name' mkmodel -o nope big
+like 'says which there are' "$(cat stderr)" '*sd15*tiny*'
+rc 2 'a model that is there' mkmodel -o m mini
+rc 0 'is replaced when told' mkmodel -f --tokenizer took/tokenizer -o m mini
+rc 2 'captions and a tokenizer' mkmodel --captions captions.txt --tokenizer m/tokenizer -o nope mini
+rc 2 'a single file without a tokenizer' mkmodel --convert -o nope m.safetensors
+like 'says what is missing' "$(cat stderr)" '*--tokenizer*'
+is 'and nothing is there' "$(ls -d nope 2>/dev/null)" ''
+(
+	trap '' XFSZ
+	ulimit -f 100
+	mkmodel -o full mini 2>stderr
+	echo $? >status
+)
+is 'a full disk ends it' "$(cat status)" 2
+is 'and leaves nothing' "$(ls -d full .full* 2>/dev/null)" ''
+done_testing
