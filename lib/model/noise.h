@@ -63,6 +63,7 @@ struct sampler {
 	double *t;             /* [calls] timesteps for the model */
 	double *sigma;         /* [steps + 1] where the method has them, or NULL */
 	double init_sigma;
+	int begin;             /* the first call: after 0 for a start from an image */
 	size_t n;              /* values of one latent batch */
 	void *state;
 };
@@ -71,6 +72,10 @@ typedef void sampler_noise_fn(float *out, size_t n, void *ctx);
 
 int sampler_init(struct sampler *, const struct noise_config *, enum sampler_kind, int steps, size_t n);
 void sampler_release(struct sampler *);
+/* Leaves out the first `skip` steps: calls then go from s->begin. */
+void sampler_begin(struct sampler *, int skip);
+/* The noisy latents of the first call, of a clean x0. */
+void sampler_add_noise(const struct sampler *, const float *x0, const float *noise, float *x);
 void sampler_scale(const struct sampler *, int call, const float *x, float *in);
 /* out: the model's output of this call; x: latents, updated. */
 void sampler_step(struct sampler *, int call, const float *out, float *x, sampler_noise_fn *draw,

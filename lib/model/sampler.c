@@ -197,6 +197,20 @@ sampler_init(struct sampler *s, const struct noise_config *cfg, enum sampler_kin
 }
 
 void
+sampler_begin(struct sampler *s, int skip)
+{
+	s->begin = s->kind == SAMPLER_HEUN ? 2 * skip : skip;
+	if (s->kind == SAMPLER_PNDM && skip > 0) {
+		/* the second time of those left is taken twice */
+		s->t[skip] = s->t[skip + 1];
+		if (skip + 2 <= s->steps)
+			s->t[skip + 1] = s->t[skip + 2];
+		else
+			s->calls = skip + 1; /* one step is left, and nothing to average */
+	}
+}
+
+void
 sampler_release(struct sampler *s)
 {
 	struct state *st = s->state;
@@ -233,6 +247,26 @@ alpha_at(const struct sampler *s, double t)
 	if (t >= 0)
 		return s->sched.alpha_cum[(int)t];
 	return s->kind == SAMPLER_DDPM || one ? 1 : (double)s->sched.alpha_cum[0];
+}
+
+void
+sampler_add_noise(const struct sampler *s, const float *x0, const float *noise, float *x)
+{
+	double keep = 1, add, a;
+
+	if (s->sigma) {
+		add = s->sigma[s->begin];
+		if (!by_sigma(s->kind)) {
+			keep = 1 / sqrt(add * add + 1);
+			add *= keep;
+		}
+	} else {
+		a = alpha_at(s, s->t[s->begin]);
+		keep = sqrt(a);
+		add = sqrt(1 - a);
+	}
+	for (size_t i = 0; i < s->n; i++)
+		x[i] = (float)(keep * x0[i] + add * noise[i]);
 }
 
 /* The clean sample that an output stands for, with x = alpha x0 + sigma eps. */
@@ -305,20 +339,21 @@ pndm(struct sampler *s, int call, const float *out, float *x)
 		{ 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 } };
 	struct state *st = s->state;
 	int ratio = s->cfg.train_steps / s->steps;
-	double t = call == 1 ? s->t[call] + ratio : s->t[call], prev = call == 1 ? s->t[call] : t - ratio;
+	bool first = call == s->begin, again = call == s->begin + 1;
+	double t = again ? s->t[call] + ratio : s->t[call], prev = again ? s->t[call] : t - ratio;
 	double a = alpha_at(s, t), p = alpha_at(s, prev);
 	double cx = sqrt(p / a), cm = -(p - a) / (a * sqrt(1 - p) + sqrt(a * (1 - a) * p));
 
-	if (call == 0)
+	if (first)
 		memcpy(st->kept, x, s->n * sizeof(*x));
-	if (call == 1)
+	if (again)
 		memcpy(x, st->kept, s->n * sizeof(*x));
 	else
 		memcpy(push(st), out, s->n * sizeof(*out));
 	for (size_t i = 0; i < s->n; i++) {
 		double m = 0;
 
-		if (call == 1)
+		if (again)
 			m = 0.5 * ((double)out[i] + st->m[0][i]);
 		else
 			for (int k = 0; k < st->have; k++)
@@ -513,7 +548,7 @@ unipc(struct sampler *s, int call, const float *out, float *x)
 
 	for (size_t i = 0; i < s->n; i++)
 		st->slope[i] = (float)clean(s, from.alpha, from.sig, out[i], x[i]);
-	if (call > 0)
+	if (st->have > 0)
 		unipc_correct(s, call, st->slope, x);
 	memcpy(push(st), st->slope, s->n * sizeof(*x));
 	if (s->cfg.lower_order_final && s->steps - call < order)

@@ -257,3 +257,61 @@ vae_decode(const struct vae *m, struct tensor *z)
 	x = conv_layer_forward(&d->out, gn_layer_forward(&d->norm, x, ACT_SILU));
 	return scope_keep(x);
 }
+
+/* How much of a tile's side counts at position i, rising over the first `ramp` places where there is a
+ * neighbour before it. */
+static float
+ramp_weight(int64_t i, int64_t ramp, bool neighbour)
+{
+	return neighbour && i < ramp ? ((float)i + 0.5f) / (float)ramp : 1;
+}
+
+/* Lays a decoded tile (p [th,tw,c]) over the image at (y, x), blended into what is there above and to
+ * the left. */
+static void
+lay_tile(float *out, int64_t width, int64_t c, const float *p, int64_t th, int64_t tw, int64_t y, int64_t x,
+    int64_t ramp)
+{
+	for (int64_t i = 0; i < th; i++)
+		for (int64_t k = 0; k < tw; k++) {
+			float w = ramp_weight(i, ramp, y > 0) * ramp_weight(k, ramp, x > 0);
+			float *to = out + ((y + i) * width + x + k) * c;
+			const float *from = p + (i * tw + k) * c;
+
+			for (int64_t j = 0; j < c; j++)
+				to[j] += w * (from[j] - to[j]);
+		}
+}
+
+struct tensor *
+vae_decode_tiled(const struct vae *m, struct tensor *z, int tile)
+{
+	int64_t h = z->dim[1], w = z->dim[2], f = vae_factor(m), c = m->cfg.out_channels;
+	int64_t step = tile - tile / 4, dims[4] = { z->dim[0], h * f, w * f, c };
+	struct tensor *y;
+	float *out, *part;
+
+	if (tile <= 0 || (h <= tile && w <= tile))
+		return vae_decode(m, z);
+	if (tile < 4)
+		op_die("vae_decode_tiled", "tiles of %d latents", tile);
+	out = xcalloc((size_t)(dims[0] * dims[1] * dims[2] * c), sizeof(*out));
+	part = xcalloc((size_t)(tile * f * tile * f * c), sizeof(*part));
+	for (int64_t n = 0; n < dims[0]; n++)
+		for (int64_t i = 0; i == 0 || i + tile - step < h; i += step)
+			for (int64_t k = 0; k == 0 || k + tile - step < w; k += step) {
+				int64_t th = i + tile < h ? tile : h - i, tw = k + tile < w ? tile : w - k;
+
+				scope_open();
+				y = op_slice(op_slice(op_slice(z, 0, n, 1), 1, i, th), 2, k, tw);
+				y = op_cast(vae_decode(m, y), F32);
+				tensor_get(y, part);
+				scope_close();
+				lay_tile(out + n * dims[1] * dims[2] * c, dims[2], c, part, th * f, tw * f, i * f, k * f,
+				    tile / 4 * f);
+			}
+	y = tensor_from(z->dtype, 4, dims, out);
+	free(out);
+	free(part);
+	return y;
+}

@@ -33,8 +33,9 @@ int vae_factor(const struct vae *); /* pixels of a latent's side: 8 */
 void vae_encode(const struct vae *, struct tensor *x, struct tensor **mean, struct tensor **logvar);
 /* z [N,h,w,latent], unscaled (divided by `scaling`) -> [N,h f,w f,3]. */
 struct tensor *vae_decode(const struct vae *, struct tensor *z);
-/* The same in overlapping tiles of `tile` latents a side (0: whole), blended, for images that do not
- * fit the device at once. */
+/* The same in tiles of `tile` latents a side (at least 4; 0: whole) that overlap by a quarter, blended,
+ * for images that do not fit the device at once. Every tile has group norms of its own, so that pixels
+ * are not those of the whole. Not differentiable. */
 struct tensor *vae_decode_tiled(const struct vae *, struct tensor *z, int tile);
 
 #endif

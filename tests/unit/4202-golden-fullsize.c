@@ -1,0 +1,208 @@
+/*
+ * The nets of Stable Diffusion at full size against diffusers' (diffusers/fullsize of a golden set): the
+ * weights come from a formula, so that nothing large has to be kept. One net at a time is in memory
+ * (3.5 GB for the U-Net). FULLSIZE names the nets to run, "text vae unet" if it is not set.
+ */
+#include "gold.h"
+
+#include "base/rng.h"
+#include "model/sd_config.h"
+#include "tensor/ops.h"
+
+#include <stdbool.h>
+
+static char *set; /* .../diffusers/fullsize */
+
+/* ---- the formula ----------------------------------------------------------------------------- */
+
+static double
+unit(uint64_t h, uint64_t i)
+{
+	uint64_t z = h + (i + 1) * UINT64_C(0x9E3779B97F4A7C15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	z ^= z >> 31;
+	return (double)(z >> 40) / 0x1p23 - 1;
+}
+
+static bool
+ends(const char *s, const char *with)
+{
+	size_t n = strlen(s), k = strlen(with);
+
+	return n >= k && strcmp(s + n - k, with) == 0;
+}
+
+static void
+fill(struct params *ps, const char *net)
+{
+	for (int i = 0; i < ps->n; i++) {
+		struct param *p = ps->p[i];
+		char *name = xasprintf("%s.%s", net, p->name);
+		uint64_t h = fnv1a(name, strlen(name));
+		float *v = xmalloc((size_t)p->n * sizeof(*v));
+		double scale = sqrt(3 / ((double)p->n / (double)p->dim[0])), add = 0;
+
+		if (strstr(name, "token_embedding")) {
+			scale = 0.1;
+		} else if (strstr(name, "position_embedding")) {
+			scale = 0.05;
+		} else if (ends(name, ".bias")) {
+			scale = 0.1;
+		} else if (p->ndim == 1) {
+			scale = 0.2;
+			add = 1;
+		}
+		for (int64_t k = 0; k < p->n; k++)
+			v[k] = (float)(add + scale * unit(h, (uint64_t)k));
+		params_put(p, v);
+		free(v);
+		free(name);
+	}
+}
+
+/* An input of the file's shape; images come as [N,H,W,C]. */
+static struct tensor *
+input(const char *name, int ndim, const int64_t *dim, double scale)
+{
+	uint64_t h = fnv1a(name, strlen(name));
+	int64_t n = 1;
+	float *v;
+	struct tensor *x;
+
+	for (int i = 0; i < ndim; i++)
+		n *= dim[i];
+	v = xmalloc((size_t)n * sizeof(*v));
+	for (int64_t i = 0; i < n; i++)
+		v[i] = (float)(scale * unit(h, (uint64_t)i));
+	x = tensor_from(F32, ndim, dim, v);
+	free(v);
+	return ndim == 4 ? op_permute(x, (const int[]){ 0, 2, 3, 1 }) : x;
+}
+
+static void
+compare(const char *what, struct tensor *y, const struct safetensors *st, const char *name)
+{
+	float *want = gold_f32(st, name, NULL), *got = xmalloc((size_t)y->n * sizeof(*got));
+
+	tensor_get(y->ndim == 4 ? op_permute(y, (const int[]){ 0, 3, 1, 2 }) : y, got);
+	gold_check(what, gold_rel_l2(got, want, (size_t)y->n), 2e-5);
+	free(want);
+	free(got);
+}
+
+/* ---- the nets -------------------------------------------------------------------------------- */
+
+/* observed: 1.2e-6 */
+static void
+text(const struct sd_config *c)
+{
+	struct safetensors st;
+	const struct st_tensor *t;
+	struct clip m;
+	float *f;
+	int32_t *ids;
+
+	gold_read(&st, set, "text.safetensors");
+	clip_init(&m, &c->text, F32, false);
+	fill(&m.ps, "text_encoder");
+	f = gold_f32(&st, "input_ids", &t);
+	ids = xmalloc((size_t)t->n * sizeof(*ids));
+	for (int64_t i = 0; i < t->n; i++)
+		ids[i] = (int32_t)f[i];
+	scope_open();
+	compare("text states", clip_forward(&m, tensor_from(I32, t->ndim, t->dim, ids), NULL), &st,
+	    "last_hidden_state");
+	scope_close();
+	gold_done("full-size text encoder");
+	free(f);
+	free(ids);
+	clip_release(&m);
+	st_close(&st);
+}
+
+/* observed: 1e-6 */
+static void
+vae(const struct sd_config *c)
+{
+	struct safetensors st;
+	const struct st_tensor *t;
+	struct tensor *mean, *logvar;
+	struct vae m;
+
+	gold_read(&st, set, "vae.safetensors");
+	vae_init(&m, &c->vae, F32, false);
+	fill(&m.ps, "vae");
+	scope_open();
+	t = st_find(&st, "mean");
+	vae_encode(&m, input("input.pixels", 4, (int64_t[]){ t->dim[0], 3, 8 * t->dim[2], 8 * t->dim[3] }, 1),
+	    &mean, &logvar);
+	compare("mean", mean, &st, "mean");
+	compare("logvar", logvar, &st, "logvar");
+	t = st_find(&st, "decoded");
+	compare("decoded", vae_decode(&m, input("input.latents", 4, (int64_t[]){ t->dim[0], 4, t->dim[2] / 8,
+	    t->dim[3] / 8 }, sqrt(3))), &st, "decoded");
+	scope_close();
+	gold_done("full-size autoencoder");
+	vae_release(&m);
+	st_close(&st);
+}
+
+/* observed: 1e-6 */
+static void
+unet(const struct sd_config *c)
+{
+	/* sizes and times as the set's README states them */
+	static const struct {
+		const char *name;
+		double t[2];
+	} cases[] = { { "a", { 500, 500 } }, { "b", { 981, 20 } }, { "c", { 261, 261 } } };
+	struct safetensors st;
+	struct unet m;
+
+	gold_read(&st, set, "unet.safetensors");
+	unet_init(&m, &c->unet, F32, false);
+	fill(&m.ps, "unet");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char out[32], sample[32], context[32], word[64];
+		const struct st_tensor *t;
+
+		snprintf(out, sizeof(out), "%s.out", cases[i].name);
+		snprintf(sample, sizeof(sample), "input.%s.sample", cases[i].name);
+		snprintf(context, sizeof(context), "input.%s.context", cases[i].name);
+		snprintf(word, sizeof(word), "U-Net, case %s", cases[i].name);
+		if (!(t = st_find(&st, out)))
+			continue;
+		scope_open();
+		compare(word, unet_forward(&m, input(sample, 4, t->dim, sqrt(3)), cases[i].t,
+		    input(context, 3, (int64_t[]){ t->dim[0], 77, c->unet.context }, sqrt(3))), &st, out);
+		scope_close();
+	}
+	gold_done("full-size U-Net");
+	unet_release(&m);
+	st_close(&st);
+}
+
+int
+main(void)
+{
+	const char *want = getenv("FULLSIZE") ? getenv("FULLSIZE") : "text vae unet";
+	struct sd_config c;
+
+	if (!(set = gold_open("diffusers/fullsize")))
+		return 0;
+	gpu_open(NULL);
+	grads_set(false);
+	if (sd_config_named(&c, "sd15"))
+		die("%s", errmsg());
+	if (strstr(want, "text"))
+		text(&c);
+	if (strstr(want, "vae"))
+		vae(&c);
+	if (strstr(want, "unet"))
+		unet(&c);
+	sd_config_release(&c);
+	free(set);
+	return gold_end();
+}
