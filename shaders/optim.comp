@@ -7,6 +7,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_shader_16bit_storage : require
 /*
  * One step over a range of parameters p with gradients g, times *factor (clipping, loss scale).
  * SGD:  g += decay p;  m = beta1 m + g;  p -= lr (NESTEROV: g + beta1 m, else m)
@@ -16,27 +17,19 @@
  * EMA:  m += (1 - beta1) (p - m)
  */
 #include "flat.glsl"
+#include "dtype.glsl"
 layout(constant_id = 0) const uint FLAG = 0u; // NESTEROV, DECOUPLED
-#ifdef TEXEL
-#define IN(b, name) layout(binding = b, rgba32f) uniform readonly imageBuffer name
-#define LD(name, i) imageLoad(name, int(i))
-#else
-#define IN(b, name) layout(binding = b) readonly buffer B##b { vec4 name[]; }
-#define LD(name, i) name[i]
-#endif
-#define OUT(b, name) layout(binding = b) writeonly buffer B##b { vec4 name[]; }
-
-IN(0, p);
-IN(1, m);
-OUT(2, new_m);
+IN4F(0, p);
+IN4F(1, m);
+OUT4(2, new_m);
 #ifndef EMA
-IN(3, g);
+IN4F(3, g);
 layout(binding = 4) readonly buffer B4 { float factor; };
-OUT(5, new_p);
+OUT4(5, new_p);
 #endif
 #ifdef ADAM
-IN(6, v);
-OUT(7, new_v);
+IN4F(6, v);
+OUT4(7, new_v);
 #endif
 layout(push_constant) uniform P { uint n; float lr, decay, beta1, beta2, rate, root, eps; };
 
@@ -48,26 +41,26 @@ main()
 #endif
 
 	FLAT(i, n) {
-		vec4 w = LD(p, i), a = LD(m, i);
+		vec4 w = LD4F(p, i), a = LD4F(m, i);
 #ifdef EMA
 		a += (1 - beta1) * (w - a);
 #else
-		vec4 d = scale * LD(g, i);
+		vec4 d = scale * LD4F(g, i);
 #ifdef SGD
 		d += decay * w;
 		a = beta1 * a + d;
-		new_p[i] = w - lr * (FLAG != 0u ? d + beta1 * a : a);
+		ST4(new_p, i, w - lr * (FLAG != 0u ? d + beta1 * a : a));
 #else
 		if (FLAG != 0u)
 			w -= lr * decay * w;
 		else
 			d += decay * w;
 		a += (1 - beta1) * (d - a);
-		const vec4 b = beta2 * LD(v, i) + (1 - beta2) * d * d;
-		new_v[i] = b;
-		new_p[i] = w - rate * a / (sqrt(b) / root + eps);
+		const vec4 b = beta2 * LD4F(v, i) + (1 - beta2) * d * d;
+		ST4(new_v, i, b);
+		ST4(new_p, i, w - rate * a / (sqrt(b) / root + eps));
 #endif
 #endif
-		new_m[i] = a;
+		ST4(new_m, i, a);
 	}
 }
