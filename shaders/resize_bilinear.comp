@@ -65,8 +65,9 @@ reach(int i, float step, int n, int m)
 {
 	if (step < 1e-6)
 		return ivec2(0, m - 1);
-	const int lo = int(floor((float(i - 1) + half_) / step - half_)) - 1;
-	const int hi = int(ceil((float(i + 1) + half_) / step - half_)) + 1;
+	/* with room for rounding; what weighs nothing is passed over */
+	const int lo = int(ceil((float(i - 1) + half_) / step - half_ - 0.01));
+	const int hi = int(floor((float(i + 1) + half_) / step - half_ + 0.01));
 
 	return ivec2(i == 0 ? 0 : max(lo, 0), i == n - 1 ? m - 1 : min(hi, m - 1));
 }

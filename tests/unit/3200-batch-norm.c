@@ -185,6 +185,41 @@ fused_is_composed(void **state)
 		}
 }
 
+static struct tensor *moved_mean, *moved_var;
+
+static struct tensor *
+moving(void *ctx, struct tensor **in, int n)
+{
+	(void)ctx;
+	(void)n;
+	return op_batch_norm(in[0], NULL, NULL, moved_mean, moved_var, 0.1, 1e-5, true, ACT_SILU);
+}
+
+/* A checkpoint runs its function twice: the running statistics move once. */
+static void
+checkpoints_move_statistics_once(void **state)
+{
+	float mean[2][5], var[2][5];
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		struct tensor *x;
+
+		scope_open();
+		moved_mean = random_tensor(F32, 4, -1, 1, 5);
+		moved_var = random_tensor(F32, 5, 0.5, 2, 5);
+		x = random_tensor(F32, 1, -2, 2, 2, 3, 4, 5);
+		x->requires_grad = true;
+		backward(op_sum_all(op_square(k ? checkpoint(moving, NULL, &x, 1) : moving(NULL, &x, 1))));
+		tensor_get(moved_mean, mean[k]);
+		tensor_get(moved_var, var[k]);
+		x->grad = tensor_drop(x->grad);
+		scope_close();
+	}
+	assert_memory_equal(mean[0], mean[1], sizeof(mean[0]));
+	assert_memory_equal(var[0], var[1], sizeof(var[0]));
+}
+
 static void
 not_a_number_stays_one(void **state)
 {
@@ -208,6 +243,7 @@ main(void)
 		cmocka_unit_test(large_means_lose_nothing),
 		cmocka_unit_test(gradients_match),
 		cmocka_unit_test(fused_is_composed),
+		cmocka_unit_test(checkpoints_move_statistics_once),
 		cmocka_unit_test(not_a_number_stays_one),
 	};
 
