@@ -126,6 +126,29 @@ write_all(const struct seg_trainer *t, const struct ckpt *c)
 	return r;
 }
 
+/* Reads the losses that are still on the device; returns their mean over images. */
+static double
+read_losses(struct seg_trainer *t)
+{
+	double sum = 0;
+	int64_t n = 0;
+
+	for (size_t i = 0; i < t->npending; i++) {
+		double v = tensor_item(t->pending[i]);
+
+		if (!isfinite(v))
+			die("the loss is %g near step %" PRId64 " (a smaller --lr or --clip may help)", v,
+			    t->at.step);
+		sum += v * (double)t->pending_n[i];
+		n += t->pending_n[i];
+		tensor_drop(t->pending[i]);
+	}
+	t->npending = 0;
+	t->at.loss_sum += sum;
+	t->at.loss_n += n;
+	return n ? sum / (double)n : 0;
+}
+
 /* Saves as checkpoint-STEP, names it last, and best too where it is. */
 static void
 save(struct seg_trainer *t, bool best)
@@ -133,8 +156,10 @@ save(struct seg_trainer *t, bool best)
 	char *name = xasprintf("checkpoint-%" PRId64, t->at.step);
 	struct ckpt c;
 	struct sb sb = { 0 };
-	int r = ckpt_begin(&c, t->set.run, name);
+	int r;
 
+	read_losses(t); /* their sum is part of what is saved */
+	r = ckpt_begin(&c, t->set.run, name);
 	if (!r)
 		r = write_all(t, &c) ? ckpt_abort(&c) : ckpt_commit(&c);
 	if (r || ckpt_link(t->set.run, "last", name) || (best && ckpt_link(t->set.run, "best", name)) ||
@@ -262,29 +287,6 @@ seg_train_close(struct seg_trainer *t)
 
 /* ---- steps ------------------------------------------------------------------------------------------------- */
 
-/* Reads the losses that are still on the device; returns their mean over images. */
-static double
-read_losses(struct seg_trainer *t)
-{
-	double sum = 0;
-	int64_t n = 0;
-
-	for (size_t i = 0; i < t->npending; i++) {
-		double v = tensor_item(t->pending[i]);
-
-		if (!isfinite(v))
-			die("the loss is %g near step %" PRId64 " (a smaller --lr or --clip may help)", v,
-			    t->at.step);
-		sum += v * (double)t->pending_n[i];
-		n += t->pending_n[i];
-		tensor_drop(t->pending[i]);
-	}
-	t->npending = 0;
-	t->at.loss_sum += sum;
-	t->at.loss_n += n;
-	return n ? sum / (double)n : 0;
-}
-
 /* norm: of the gradients, on the device, or NULL. */
 static void
 say_step(struct seg_trainer *t, double lr, const struct tensor *norm)
@@ -387,7 +389,6 @@ run_epoch(struct seg_trainer *t, struct progress *bar)
 		step(t);
 		progress_at(bar, (uint64_t)t->at.step);
 		if (stop_wanted() || (t->set.save_every && t->at.step % t->set.save_every == 0)) {
-			read_losses(t);
 			heed_signals(t);
 			save(t, false);
 		}
@@ -440,20 +441,23 @@ judge(struct seg_trainer *t, int split, const char *kind, double *value, bool *u
 	return r;
 }
 
-/* After an epoch: validation, early stopping. Returns whether this is the best so far, or -1. */
+/* Is the epoch under way one after which the net is judged and saved? */
+static bool
+due(const struct seg_trainer *t)
+{
+	return (t->at.epoch + 1) % t->set.eval_every == 0 || t->at.epoch + 1 == t->set.epochs ||
+	    (t->set.max_steps && t->at.step >= t->set.max_steps);
+}
+
+/* Validation, early stopping. Returns whether this is the best so far, or -1. */
 static int
-end_epoch(struct seg_trainer *t)
+validate(struct seg_trainer *t)
 {
 	double v = NAN;
 	bool up = false, better;
-	bool due = (t->at.epoch + 1) % t->set.eval_every == 0 || t->at.epoch + 1 == t->set.epochs ||
-	    (t->set.max_steps && t->at.step >= t->set.max_steps);
 
-	read_losses(t);
 	if (!t->view[SEG_VALIDATION].n)
 		return 1; /* nothing to compare with: the last is the best */
-	if (!due)
-		return 0;
 	if (judge(t, SEG_VALIDATION, "eval", &v, &up))
 		return -1;
 	better = isnan(t->at.best) || (up ? v - t->set.min_delta > t->at.best :
@@ -499,15 +503,20 @@ result(struct seg_trainer *t)
 	return r;
 }
 
-/* What follows a pass through the training split: validation, then a checkpoint. A run that stops
- * within an epoch (max_steps) is judged as well, but what it saves is the state within the epoch, so
- * that it can go on as if it had not stopped. */
+/* What follows a pass through the training split: validation and a checkpoint, if they are due. A run
+ * that stops within an epoch (max_steps) is judged as well, but what it saves is the state within the
+ * epoch, so that it can go on as if it had not stopped. */
 static int
 close_epoch(struct seg_trainer *t, bool partial)
 {
-	struct seg_progress before = t->at, after;
-	int best = end_epoch(t);
+	struct seg_progress before, after;
+	bool now = due(t);
+	int best = 0;
 
+	read_losses(t);
+	before = t->at;
+	if (now)
+		best = validate(t);
 	if (best < 0)
 		return -1;
 	after = t->at;
@@ -520,11 +529,13 @@ close_epoch(struct seg_trainer *t, bool partial)
 		t->at.loss_n = 0;
 		seg_stats_clear(&t->train_stats);
 	}
-	save(t, best);
+	if (now) {
+		save(t, best);
+		t->since = now_s(); /* the rate is that of training */
+		t->images = 0;
+	}
 	if (partial)
 		t->at = after;
-	t->since = now_s();
-	t->images = 0;
 	heed_signals(t);
 	return 0;
 }
