@@ -6,4 +6,7 @@ case ${1##*/} in
 esac
 ASAN_OPTIONS=detect_leaks=$leaks${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 export ASAN_OPTIONS
+case $1 in
+*.t) exec sh "$1" ;;
+esac
 exec "$1"
