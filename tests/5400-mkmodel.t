@@ -6,6 +6,10 @@
 tensors() {
 	perl -e 'open F, "<:raw", shift; read F, my $n, 8; seek F, 8 + unpack("Q<", $n), 0; local $/; print <F>' "$1"
 }
+# names DIR: of its files
+names() {
+	find "$1" -mindepth 1 -maxdepth 1 ! -name '.*' | sed 's,.*/,,' | LC_ALL=C sort
+}
 # same_weights DIR DIR: all three nets hold the same bytes
 same_weights() {
 	for f in unet/diffusion_pytorch_model vae/diffusion_pytorch_model text_encoder/model; do
@@ -44,7 +48,7 @@ mkmodel -o byfile config.json --tokenizer m/tokenizer
 ok 'so is a file' same_weights m byfile
 rc 0 'a model of classes' mkmodel --classes a,b,c --class-tokens 4 -o classes mini
 is 'knows their labels' "$(grep -c '"labels": \["a", "b", "c"\]' classes/class_embedding/config.json)" 1
-is 'and no text' "$(ls classes | tr '\n' ' ')" 'class_embedding model_index.json scheduler unet vae '
+is 'and no text' "$(names classes | tr '\n' ' ')" 'class_embedding model_index.json scheduler unet vae '
 
 # ---- other layouts
 rc 0 'as one file' mkmodel --convert -o m.safetensors m
@@ -52,7 +56,7 @@ rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o back m.safetensors
 ok 'the weights are the same' same_weights m back
 ok 'and so is the configuration' cmp m/unet/config.json back/unet/config.json
 rc 0 'in shards' mkmodel --convert --shard-size 100K -o shards m
-ok 'which are several' test "$(ls shards/unet/*.safetensors | wc -l)" -gt 3
+ok 'which are several' test "$(names shards/unet | grep -c safetensors)" -gt 3
 rc 0 'and out of shards' mkmodel --convert -o whole shards
 ok 'the weights are the same' same_weights m whole
 rc 0 'in 16 bits' mkmodel --convert --dtype f16 -o half m
@@ -100,9 +104,9 @@ cp -r m pickled
 mv pickled/unet/diffusion_pytorch_model.safetensors pickled/unet/diffusion_pytorch_model.bin
 rc 2 'a pickled U-Net' mkmodel --info pickled
 like 'is refused too' "$(cat stderr)" '*diffusion_pytorch_model.bin: a pickled*'
-head -c 3000 m/unet/diffusion_pytorch_model.safetensors >cut
+head -c 3000 m/unet/diffusion_pytorch_model.safetensors >cut.st
 cp -r m short
-cp cut short/unet/diffusion_pytorch_model.safetensors
+cp cut.st short/unet/diffusion_pytorch_model.safetensors
 rc 2 'a file that is cut' mkmodel --info short
 rc 2 'a model that is not there' mkmodel --info none
 is 'nothing was written' "$(ls -d nope 2>/dev/null)" ''

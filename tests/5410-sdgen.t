@@ -5,7 +5,11 @@
 gen() {
 	sdgen -m m --steps 3 "$@"
 }
-# pixels FILE: without what is said of them
+# names DIR: of its files
+names() {
+	find "$1" -mindepth 1 -maxdepth 1 ! -name '.*' | sed 's,.*/,,' | LC_ALL=C sort
+}
+# pictures DIR: how many
 pictures() {
 	find "$1" -type f -name '*.png' | wc -l
 }
@@ -25,7 +29,7 @@ cp stdout one.jsonl
 is 'nothing is said' "$(cat stderr)" ''
 is 'a record an image, in order' "$(sed 's/.*"id":"\([^"]*\)".*/\1/' one.jsonl | tr '\n' ' ')" \
 	'a b-0 b-1 b-2 c d 000005 '
-is 'files are there' "$(ls one | tr '\n' ' ')" '000005.png a.png b-0.png b-1.png b-2.png c.png d.png '
+is 'files are there' "$(names one | tr '\n' ' ')" '000005.png a.png b-0.png b-1.png b-2.png c.png d.png '
 like 'fields pass as they came' "$(head -1 one.jsonl)" '{"id":"a","text":"a red circle","note" : 1.10,*'
 like 'what made it is told' "$(sed -n 3p one.jsonl)" '*"seed":6,"file_name":"one/b-1.png","width":32,"height":32,"steps":3,"guidance_scale":7.5,"scheduler":"pndm","rng":"philox","model":"m"*'
 is 'num_images is taken out' "$(grep -c num_images one.jsonl)" 0
@@ -76,7 +80,7 @@ rc 1 'strength counts' cmp -s near/a.png far/a.png
 printf '{"id":"i","text":"x","init_image":"one/a.png","strength":0.4}\n' | gen -o from >i.jsonl
 is 'a record names its own' "$(grep -c '"strength":0.4,' i.jsonl)" 1
 rc 0 'one prompt without records' gen --prompt 'a red circle' -n 2 -o prompt --preview 2 --format jpg
-is 'images and a sheet' "$(ls prompt | tr '\n' ' ')" '000001-0.jpg 000001-1.jpg preview.png '
+is 'images and a sheet' "$(names prompt | tr '\n' ' ')" '000001-0.jpg 000001-1.jpg preview.png '
 mkmodel --convert -o m.safetensors m
 sdgen -m m.safetensors --tokenizer m/tokenizer --steps 3 -o single --no-metadata a.jsonl >/dev/null
 ok 'a single file makes the same' cmp single/a.png bare/a.png
@@ -88,7 +92,7 @@ is '16 bits make an image' "$(pictures h16)" 1
 mkmodel --classes t2,t3 --class-tokens 3 -o classes mini
 printf '{"id":"%s","phase":"%s"}\n' x t2 y t3 z t9 >classes.jsonl
 rc 1 'classes instead of text' sdgen -m classes --steps 2 --label-field phase --no-metadata -o cls classes.jsonl
-is 'those that it knows' "$(ls cls | tr '\n' ' ')" 'x.png y.png '
+is 'those that it knows' "$(names cls | tr '\n' ' ')" 'x.png y.png '
 rc 1 'are not one' cmp -s cls/x.png cls/y.png
 like 'the other is told' "$(cat stderr)" '' # of cmp -s
 sdgen -m classes --steps 2 --label-field phase -o cls classes.jsonl 2>&1 >/dev/null | grep -q "'t9' is no class"
@@ -97,7 +101,7 @@ report $? 'the other is told by its name'
 # ---- layouts of others
 mkdir runs
 rc 0 'the layout of NSW' gen --layout nsw --dataset-name r1 --phase t2 -o runs -n 2
-is 'its files' "$(ls runs/r1 | tr '\n' ' ')" 'img0.jpg img1.jpg metadata.json '
+is 'its files' "$(names runs/r1 | tr '\n' ' ')" 'img0.jpg img1.jpg metadata.json '
 like 'its metadata' "$(cat runs/r1/metadata.json)" \
 	'{"datetime": "20??-??-??T??:??:??[+-]??:??", "prompt": "a grayscale microscopic image of human embryo at phase t2", "phase": "t2", "focal-plane": "F+00", "focal_plane": "F+00"}'
 rc 2 'a run that is there' gen --layout nsw --dataset-name r1 --phase t2 -o runs
@@ -107,7 +111,7 @@ rc 0 'the layout of MEP' gen --layout mep --prompt-dict dict.json -o mep/image/t
 is 'a row an image' "$(wc -l <mep/image/train/metadata.jsonl)" 8
 like 'which says what it is' "$(sed -n 4p mep/image/train/metadata.jsonl)" \
 	'{"file_name": "cancer_prompt_7_batch1_im1_?????????????????????????.jpg", "path": "mep/image/train/cancer_prompt_7_*.jpg", "label": 0, "label_name": "cancer", "text": "Histology image of cancer tissue, morphology type three", "prompt_idx": 7}'
-is 'every file is there, and no other' "$(sed 's/{"file_name": "\([^"]*\)".*/\1/' mep/image/train/metadata.jsonl | sort)" "$(cd mep/image/train && ls | grep -v metadata | sort)"
+is 'every file is there, and no other' "$(sed 's/{"file_name": "\([^"]*\)".*/\1/' mep/image/train/metadata.jsonl | LC_ALL=C sort)" "$(names mep/image/train | grep -v metadata)"
 rc 2 'another name of the folder' gen --layout mep --prompt-dict dict.json -o mep
 
 # ---- what is wrong
@@ -171,8 +175,8 @@ done
 kill -INT $pid
 wait $pid
 is 'INT ends it' $? 130
-is 'its rows are merged' "$(ls -A stop/image/train | grep -c metadata)$(ls stop/image/train | grep -c tmp)" 10
-is 'one for each image' "$(wc -l <stop/image/train/metadata.jsonl)" "$(ls stop/image/train | grep -c jpg)"
+is 'its rows are merged' "$(find stop -name '*metadata*' | wc -l)$(names stop/image/train | grep -c tmp)" 10
+is 'one for each image' "$(wc -l <stop/image/train/metadata.jsonl)" "$(names stop/image/train | grep -c jpg)"
 # one record at a time is not held back
 mkfifo slow
 gen -o slowly <slow >slow.jsonl &
