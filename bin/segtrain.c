@@ -411,6 +411,8 @@ read_data(const struct seg_spec *s, const char *const *files, size_t nfiles)
 		exit(EXIT_FATAL);
 	if (!data.n)
 		die("no records came in: nothing to train on");
+	/* until here a signal just ended the program: it would not have ended a read that waits */
+	stop_catch();
 	numbers("--fractions", o.fractions, 0, 1, part, 2, &n);
 	seg_data_split(&data, part[0], part[1], o.seed);
 	if (seg_data_read(&data, (int)o.jobs, stop_wanted)) {
@@ -518,7 +520,6 @@ main(int argc, char **argv)
 	bool frozen = false;
 	int at;
 
-	stop_catch();
 	at = opt_parse(argc, argv, table, "-o DIR [options] [FILE ...]",
 	    "Train a segmentation net on records of images and masks.");
 	apply_preset();

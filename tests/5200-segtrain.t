@@ -100,6 +100,18 @@ for d in kill/checkpoint-*; do
 done
 rc 0 'and the run can go on' train -o kill -n 1 --resume shapes.jsonl
 
+mkfifo in
+sleep 600 >in &
+feeder=$!
+segtrain -q -o waits <in >waits.log 2>&1 &
+pid=$!
+sleep 0.5
+kill -TERM $pid
+wait $pid
+is 'TERM while records are awaited' "$?" 143
+kill $feeder
+ok 'leaves nothing' test ! -e waits
+
 # ---- losses, modes, sizes ----
 for l in dice 'jaccard:log' tversky:alpha=.7:beta=.3 focal bce lovasz mcc 0.5*bce+dice:smooth=1; do
 	rc 0 "loss $l" train -o l --max-steps 1 -l "$l" shapes.jsonl
@@ -117,6 +129,12 @@ rc 0 'ISN, narrow' segtrain -q -o isn --preset isn -e efficientnet-b2:width=0.25
 is 'its splits' "$(grep '"kind":"eval"' stdout | field n | tr '\n' ' ')" '2 1 '
 floor=$(grep '"kind":"step"' stdout | field loss | sort -g | head -n 1)
 ok "its loss stays above ln(1+1/e) ($floor)" awk "BEGIN { exit !($floor > 0.3132) }"
+
+# ---- images of 16 bits ----
+segrun -q --probabilities -m run/best -o p16 shapes.jsonl >p16.out
+sed 's,.*"id":\("[^"]*"\).*"mask_file_name":\("[^"]*"\).*"pred_file_name_prob":\("[^"]*"\).*,{"id":\1\,"file_name":\3\,"mask_file_name":\2},' \
+    p16.out >p16.jsonl
+rc 0 '16-bit gray images' train -o l --channels 1 --max-steps 2 p16.jsonl
 
 # ---- masks of other kinds ----
 sed 's/"mask_file_name":\("[^"]*"\)/"mask_file_names":[\1]/' shapes.jsonl >lists.jsonl

@@ -331,6 +331,122 @@ inputs_survive_json(void **state)
 	json_release(&j);
 }
 
+/* ---- samples -------------------------------------------------------------------------------------- */
+
+static void
+write_picture(const char *dir, const char *name, int w, int h, int c, int bits, unsigned step)
+{
+	struct image im = { 0 };
+	char *path = path_join(dir, name);
+
+	image_alloc(&im, w, h, c, bits);
+	for (int i = 0; i < w * h * c; i++)
+		if (bits == 8)
+			((uint8_t *)im.data)[i] = (uint8_t)(i * step % 251);
+		else
+			((uint16_t *)im.data)[i] = (uint16_t)(i * step * 257 % 65521);
+	assert_int_equal(image_write(&im, path, 90, NULL), 0);
+	image_release(&im);
+	free(path);
+}
+
+/* A data set of three images of two sizes, one of 16 bits. */
+static void
+make_data(struct seg_data *d, const struct seg_spec *s, const char *dir, size_t cache)
+{
+	static const char *const lines[3] = { "{\"file_name\":\"a.png\",\"mask_file_name\":\"am.png\"}",
+		"{\"file_name\":\"b.png\",\"mask_file_name\":\"bm.png\"}",
+		"{\"file_name\":\"a.png\",\"mask_file_name\":\"bm.png\",\"id\":\"wrong\"}" };
+	char *input = path_join(dir, "metadata.jsonl");
+
+	assert_int_equal(file_write(input, "", 0), 0);
+	seg_data_init(d, s, cache);
+	for (int i = 0; i < 3; i++) {
+		struct rec r = { 0 };
+
+		assert_int_equal(rec_parse(&r, lines[i], strlen(lines[i])), 0);
+		r.input = input;
+		assert_int_equal(seg_data_add(d, &r), 0);
+		rec_release(&r);
+	}
+	seg_data_split(d, 0, 0, 1);
+	assert_int_equal(seg_data_read(d, 2, NULL), 1);
+	assert_string_equal(d->item[2].bad, "the mask is 20 x 24, the image 40 x 30");
+	seg_data_drop_bad(d);
+	assert_int_equal(d->n, 2);
+	free(input);
+}
+
+static void
+samples_are_the_same_from_memory_and_disk(void **state)
+{
+	const struct seg_spec specs[] = {
+		{ .mode = SEG_BINARY, .channels = 1, .classes = 1, .ignore = -1, .std = { 1, 1, 1 } },
+		{ .mode = SEG_MULTICLASS, .channels = 3, .classes = 3, .ignore = -1, .resize_w = 32,
+		    .resize_h = 16, .antialias = true, .std = { 1, 1, 1 } },
+		{ .mode = SEG_MULTICLASS, .channels = 3, .classes = 3, .ignore = 1, .resize_w = 32,
+		    .resize_h = 32, .soft = true, .crop_w = 16, .crop_h = 16, .std = { 1, 1, 1 } } };
+	struct augment a = { .flip_h = true, .rotate = 20, .brightness = 0.2 };
+	char dir[] = "/tmp/phantom-samples-XXXXXX", cmd[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	write_picture(dir, "a.png", 40, 30, 3, 8, 7);
+	write_picture(dir, "b.png", 20, 24, 1, 16, 11);
+	for (int i = 0; i < 2; i++) {
+		struct image m = { 0 };
+		char *path = path_join(dir, i ? "bm.png" : "am.png");
+
+		image_alloc(&m, i ? 20 : 40, i ? 24 : 30, 1, 8);
+		for (int k = 0; k < m.w * m.h; k++)
+			((uint8_t *)m.data)[k] = (uint8_t)(k / 5 % 3);
+		assert_int_equal(image_write(&m, path, 90, NULL), 0);
+		image_release(&m);
+		free(path);
+	}
+	for (size_t k = 0; k < 3; k++)
+		for (int augmented = 0; augmented < 2; augmented++) {
+			struct seg_data kept, read;
+			struct seg_view v, w;
+			char *x, *y;
+
+			make_data(&kept, &specs[k], dir, 1 << 20);
+			make_data(&read, &specs[k], dir, 0);
+			assert_non_null(kept.item[0].labels);
+			assert_null(read.item[0].labels);
+			seg_view_init(&v, &kept, SEG_TRAIN, augmented ? &a : NULL, 5, 8);
+			seg_view_init(&w, &read, SEG_TRAIN, augmented ? &a : NULL, 5, 8);
+			assert_int_equal(v.n, 2);
+			assert_int_equal(v.w, augmented && specs[k].crop_w ? 16 : specs[k].resize_w ? 32 : 40);
+			assert_int_equal(seg_sample_bytes(&v), seg_sample_bytes(&w));
+			x = xcalloc(1, seg_sample_bytes(&v));
+			y = xcalloc(1, seg_sample_bytes(&v));
+			for (uint32_t i = 0; i < 2; i++) {
+				assert_int_equal(seg_sample(&v, i, 3, x), 0);
+				assert_int_equal(seg_sample(&w, i, 3, y), 0);
+				assert_memory_equal(x, y, seg_sample_bytes(&v));
+			}
+			if (k == 0 && !augmented) { /* 20 x 24 in the middle of 40 x 32 */
+				uint8_t *lab = (uint8_t *)y + 40 * 32 * sizeof(float);
+				int outside = 0;
+
+				for (int i = 0; i < 40 * 32; i++)
+					outside += lab[i] == SEG_NO_CLASS;
+				assert_int_equal(outside, 40 * 32 - 20 * 24);
+				assert_int_equal(lab[4 * 40 + 10 + 7], 1);
+				assert_true(((float *)y)[4 * 40 + 10 + 7] == (float)(7 * 11 * 257 % 65521) / 65535.0f);
+			}
+			free(x);
+			free(y);
+			seg_view_release(&v);
+			seg_view_release(&w);
+			seg_data_release(&kept);
+			seg_data_release(&read);
+		}
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	assert_int_equal(system(cmd), 0);
+}
+
 /* ---- checkpoints ---------------------------------------------------------------------------------- */
 
 static void
@@ -418,6 +534,7 @@ main(void)
 		cmocka_unit_test(the_order_is_that_of_the_ids),
 		cmocka_unit_test(losses_are_read),
 		cmocka_unit_test(inputs_survive_json),
+		cmocka_unit_test(samples_are_the_same_from_memory_and_disk),
 		cmocka_unit_test(checkpoints_are_whole_or_absent),
 	};
 
