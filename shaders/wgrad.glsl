@@ -52,18 +52,21 @@ pixel_at(uint p)
 	return r;
 }
 
+// The pixel n further, which is of the same line or the first of the next.
 pixel
-pixel_next(pixel r)
+pixel_skip(pixel r, uint n)
 {
-	const bool line = r.x + 1 == r.ow, image = line && r.y + 1 == r.oh;
+	const bool line = r.x + n >= r.ow, image = line && r.y + 1 == r.oh;
 
-	r.base += r.across + (line ? r.line : 0) + (image ? r.image : 0);
-	r.x = line ? 0 : r.x + 1;
-	r.ix = line ? 0 : r.ix + r.stride;
+	r.base += int(n) * r.across + (line ? r.line : 0) + (image ? r.image : 0);
+	r.x = line ? 0 : r.x + n;
+	r.ix = line ? 0 : r.ix + int(n) * r.stride;
 	r.y = image ? 0 : line ? r.y + 1 : r.y;
 	r.iy = image ? 0 : line ? r.iy + r.stride : r.iy;
 	return r;
 }
+
+pixel pixel_next(pixel r) { return pixel_skip(r, 1); }
 
 // What a column quad adds to a pixel.
 struct shift {

@@ -15,6 +15,7 @@
 #include "wgrad.glsl"
 layout(constant_id = 0) const uint SG = 16; // lanes
 layout(constant_id = 1) const uint TM = 32; // rows of a tile, a multiple of 4
+layout(constant_id = 2) const bool LINES = false; // lines of the grid are multiples of KP pixels
 layout(local_size_x_id = 0) in;
 IN4(0, a);
 IN4(1, b);
@@ -42,9 +43,20 @@ main()
 		const uint ap = i + lane % KP;
 		vec4 v[KP], x[LOADS];
 
-		[[unroll]] for (uint u = 0; u < KP; u++) {
-			v[u] = LD4(b, b_at(p, s, i + u < end));
-			p = pixel_next(p);
+		if (LINES) {
+			// one line: only the column moves
+			const bool live = uint(p.iy + s.y) < p.ih;
+			const int ix = p.ix + s.x, at = p.base + s.off;
+
+			[[unroll]] for (int u = 0; u < KP; u++)
+				v[u] = LD4(b, live && i + u < end && uint(ix + u * p.stride) < p.iw
+				    ? at + u * p.across : -1);
+			p = pixel_skip(p, KP);
+		} else {
+			[[unroll]] for (uint u = 0; u < KP; u++) {
+				v[u] = LD4(b, b_at(p, s, i + u < end));
+				p = pixel_next(p);
+			}
 		}
 		[[unroll]] for (uint t = 0; t < LOADS; t++)
 			x[t] = LD4(a, ap < end ? int(ap * astep + amine + t * (SG / KP)) : -1);

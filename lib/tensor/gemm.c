@@ -237,11 +237,15 @@ wgrad_part(const struct wgrad *g)
 {
 	static const enum kernel cpu[3] = { K_WGRAD_CPU_F32, K_WGRAD_CPU_F16, K_WGRAD_CPU_BF16 };
 	static const enum kernel gpu[3] = { K_WGRAD_GPU_F32, K_WGRAD_GPU_F16, K_WGRAD_GPU_BF16 };
-	const struct grid *d = &g->grid;
+	const struct grid rows = { 1, 1, g->grid.n, 1, g->grid.n, 1, 1, 1, 1, 0, 0 };
+	/* the rows of a matrix are as good as one line */
+	const bool matrix = g->grid.ih == 1 && g->grid.iw == 1 && g->grid.ow == 1 && g->grid.oh == 1;
+	const struct grid *d = matrix && g->grid.kh == 1 && g->grid.kw == 1 ? &rows : &g->grid;
 	const enum dtype dt = g->a->dtype;
 	const int64_t pixels = d->n * d->oh * d->ow, nq = d->kh * d->kw * g->c / 4;
 	const int64_t lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_TILE / 4;
 	const int64_t tm = !gemm_on_cpu() ? GPU_TILE : g->rows <= 4 ? 4 : g->rows <= 16 ? 16 : 32;
+	const uint32_t lines = d == &rows || d->ow % (lanes < 8 ? lanes : 8) == 0;
 	const int64_t tiles = ceil_div(nq, lanes) * ceil_div(g->rows, tm) * g->batch;
 	int64_t splits = choose_splits(tiles, ceil_div(pixels, lanes < 8 ? lanes : 8), true), psplit;
 	struct tensor *part, *y;
@@ -267,7 +271,7 @@ wgrad_part(const struct wgrad *g)
 	part = tensor_empty(F32, splits, g->batch, g->rows, d->kh, d->kw * g->c);
 	gpu_run(&(struct gpu_call){ .kernel = (gemm_on_cpu() ? cpu : gpu)[dt],
 	    .arg = { tensor_arg(g->a), tensor_arg(g->b), tensor_arg(part) }, .nargs = 3,
-	    .spec = { (uint32_t)lanes, (uint32_t)tm }, .nspec = gemm_on_cpu() ? 2 : 0, .push = &p,
+	    .spec = { (uint32_t)lanes, (uint32_t)tm, lines }, .nspec = gemm_on_cpu() ? 3 : 0, .push = &p,
 	    .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
 	        (uint32_t)ceil_div(g->rows, tm), (uint32_t)(g->batch * splits) },
 	    .flops = 8 * (double)(g->batch * g->rows * nq) * (double)pixels,
