@@ -8,10 +8,10 @@
  * of four ("quads"); a(m, k) is the channel of the input pixel (oy stride + ky dil - top, ox stride +
  * kx dil - left), zero outside. A plain product is the case of a 1x1 kernel on a grid of one row.
  * With 16-bit storage k goes in groups of eight, which is what one 16-byte load brings.
- * Workgroup (x, y, z): tile of rows, tile of columns, and batch * splits + split of k.
+ * Workgroup z is batch * splits + split of k; x and y count tiles (tile_of).
  */
 layout(push_constant) uniform P {
-	uint m, row0;              // rows in all; the first of this call
+	uint m, down, across;      // rows in all; tiles down and across
 	uint nq, q0, qend;         // quads of a row of y; the first of this call, the end of a batch's
 	uint k, ksplit, splits;    // quads of k in all, of one split (even); how many splits
 	uint ow, oh;               // the grid that rows count through
@@ -27,12 +27,6 @@ layout(push_constant) uniform P {
 
 const uint NOWHERE = 0xFFFFFFFFu;
 
-// Where row r of the grid lies in the input (its first tap) and in the output.
-struct place {
-	int y, x, base; // base: quad of (y, x) in the input
-	uint dst;       // pixel of y, or NOWHERE
-};
-
 // n / d for n below 2^31, without the division that software devices do lane by lane: two estimates in
 // float, each within a few units of what is left, then the last unit.
 uint
@@ -47,6 +41,30 @@ quotient(uint n, uint d)
 	rest -= more * int(d);
 	return q + (rest >= int(d) ? 1 : 0) - (rest < 0 ? 1 : 0);
 }
+
+// Tiles go across bands of a few rows of tiles, down within a band: so what is read of a and written of
+// y stays near, and a tile of w serves a whole band.
+struct tile {
+	uint row, col;
+};
+
+tile
+tile_of()
+{
+	const uint id = gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x;
+	const uint band = quotient(id, 8 * across) * 8, high = min(8, down - band);
+	tile t;
+
+	t.col = quotient(id - band * across, high);
+	t.row = band + id - band * across - t.col * high;
+	return t;
+}
+
+// Where row r of the grid lies in the input (its first tap) and in the output.
+struct place {
+	int y, x, base; // base: quad of (y, x) in the input
+	uint dst;       // pixel of y, or NOWHERE
+};
 
 place
 place_of(uint r)

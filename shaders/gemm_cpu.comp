@@ -27,9 +27,10 @@ main()
 {
 	const uint RS = (TM + SG - 1) / SG, lane = gl_SubgroupInvocationID;
 	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch * splits;
-	const uint first = row0 + gl_WorkGroupID.x * TM, kbegin = split * ksplit;
+	const tile t = tile_of();
+	const uint first = t.row * TM, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k), kpad = (k + GROUPS - 1) / GROUPS * GROUPS;
-	int wat = int(batch * bbatch + (gl_WorkGroupID.y * kpad + kbegin) * 4 * SG + lane);
+	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * 4 * SG + lane);
 	vec4 acc[TM];
 	place at[RS];
 	step s = step_at(kbegin);
@@ -67,7 +68,7 @@ main()
 		s = step_next(s1);
 	}
 
-	const uint q = q0 + gl_WorkGroupID.y * SG + lane;
+	const uint q = q0 + t.col * SG + lane;
 	const vec4 plus = LD4F(bias_, bias != 0 ? int(batch * qend + q) : -1);
 	const uint ybase = batch * ybatch + split * psplit * nq + q, row = nq;
 	const bool live = q < qend;

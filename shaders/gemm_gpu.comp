@@ -50,14 +50,15 @@ main()
 {
 	const uint t = gl_LocalInvocationID.x, line = t % TILE, tx = t % 16, ty = t / 16;
 	const uint batch = gl_WorkGroupID.z / splits, split = gl_WorkGroupID.z - batch * splits;
-	const uint first = row0 + gl_WorkGroupID.x * TILE, kbegin = split * ksplit;
+	const tile at_tile = tile_of();
+	const uint first = at_tile.row * TILE, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k);
 #ifdef F32
 	const uint kpad = (k + 1) / 2 * 2;
 #else
 	const uint kpad = k;
 #endif
-	const uint wbase = batch * bbatch + gl_WorkGroupID.y * kpad * TILE + line;
+	const uint wbase = batch * bbatch + at_tile.col * kpad * TILE + line;
 	place at = place_of(first + line);
 	step s = step_at(kbegin + t / TILE);
 	vec4 acc[8];
@@ -96,7 +97,7 @@ main()
 		barrier();
 	}
 
-	const uint q = q0 + gl_WorkGroupID.y * (TILE / 4) + tx;
+	const uint q = q0 + at_tile.col * (TILE / 4) + tx;
 	const vec4 plus = bias != 0 && q < qend ? LD4F(bias_, batch * qend + q) : vec4(0);
 
 	[[unroll]] for (uint r = 0; r < 8; r++) {

@@ -27,9 +27,10 @@ main()
 {
 	const uint lane = gl_SubgroupInvocationID, COLS = 4 * CQ, LOADS = (GROUPS * COLS + SG - 1) / SG;
 	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch * splits;
-	const uint first = row0 + gl_WorkGroupID.x * SG * RS, kbegin = split * ksplit;
+	const tile at_tile = tile_of();
+	const uint first = at_tile.row * SG * RS, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k), kpad = (k + GROUPS - 1) / GROUPS * GROUPS;
-	int wat = int(batch * bbatch + (gl_WorkGroupID.y * kpad + kbegin) * COLS + lane);
+	int wat = int(batch * bbatch + (at_tile.col * kpad + kbegin) * COLS + lane);
 	float acc[RS * COLS];
 	place at[RS];
 	step s = step_at(kbegin);
@@ -80,7 +81,7 @@ main()
 		s = step_next(s1);
 	}
 
-	const uint q1 = q0 + gl_WorkGroupID.y * CQ, row = nq, end = qend;
+	const uint q1 = q0 + at_tile.col * CQ, row = nq, end = qend;
 	const uint ybase = batch * ybatch + split * psplit * nq + q1;
 	const int from = bias != 0 ? int(batch * qend + q1) : -1 - int(CQ);
 	const float below = slope;

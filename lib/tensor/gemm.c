@@ -68,7 +68,7 @@ sum_parts(const struct tensor *x, int64_t parts, const struct tensor *bias, int6
 }
 
 struct gemm_push {
-	uint32_t m, row0, nq, q0, qend, k, ksplit, splits, ow, oh;
+	uint32_t m, down, across, nq, q0, qend, k, ksplit, splits, ow, oh;
 	int32_t stride, dil, top, left;
 	uint32_t ih, iw, c, cs, c0, kw, on, oy, ox, o0, abatch, bbatch, ybatch, psplit, bias;
 	float slope;
@@ -92,29 +92,24 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
     int64_t rows, int64_t batch)
 {
 	const struct packed *w = g->w;
-	const int64_t tm = tile_rows(rows, q), most = (int64_t)gpu_info()->max_groups;
-	const int64_t down = ceil_div(rows, tm), across = ceil_div(q->cols, (int64_t)q->lanes * q->nc);
+	const int64_t tm = tile_rows(rows, q), down = ceil_div(rows, tm);
+	const int64_t across = ceil_div(q->cols, (int64_t)q->lanes * q->nc);
 	const bool thin = q->nc == 1;
 	const double k = (double)(w->p.th * w->p.tw * w->p.ch), part = (double)q->cols / (double)w->p.cols;
+	const double out = (double)(rows * q->cols * batch);
 
+	p->down = (uint32_t)down;
+	p->across = (uint32_t)across;
 	p->q0 = (uint32_t)(q->col / 4);
 	p->bbatch = (uint32_t)q->batch;
-	for (int64_t at = 0; at < down; at += most) {
-		int64_t n = down - at < most ? down - at : most;
-		double share = (double)n / (double)down;
-
-		p->row0 = (uint32_t)(at * tm);
-		gpu_run(&(struct gpu_call){ .kernel = kernel_of(w->dtype, q, p->splits > 1),
-		    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
-		        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
-		    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
-		        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p,
-		    .npush = sizeof(*p),
-		    .groups = { (uint32_t)n, (uint32_t)across, (uint32_t)batch * p->splits },
-		    .flops = 2 * share * (double)(rows * q->cols * batch) * k,
-		    .bytes = share * ((double)g->a->n * (double)dtype_size(w->dtype) * part +
-		        (double)q->bytes + (double)(rows * q->cols * batch) * (double)dtype_size(y->dtype)) });
-	}
+	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w->dtype, q, p->splits > 1),
+	    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
+	        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
+	    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
+	        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p, .npush = sizeof(*p),
+	    .groups = { gpu_groups((uint64_t)(down * across), 1), (uint32_t)batch * p->splits },
+	    .flops = 2 * out * k, .bytes = (double)g->a->n * (double)dtype_size(w->dtype) * part +
+	        (double)q->bytes + out * (double)dtype_size(y->dtype) });
 }
 
 static int64_t samples = 1;
