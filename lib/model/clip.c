@@ -128,6 +128,8 @@ clip_forward(const struct clip *m, struct tensor *ids, struct tensor **hidden)
 	if (t < 1 || t > m->cfg.length)
 		op_die("clip_forward", "ids %s, at most %d each", tensor_shape(ids), m->cfg.length);
 	x = op_add(op_gather_rows(m->token, ids), op_slice(m->position, 0, 0, t));
+	if (m->compute != F32)
+		x = op_cast(x, m->compute);
 	for (int i = 0; i < m->cfg.layers; i++) {
 		if (hidden)
 			hidden[i] = x;

@@ -23,6 +23,7 @@ struct clip {
 	struct params ps;
 	struct clip_layer *layer;
 	struct tensor *token, *position, *final_w, *final_b;
+	enum dtype compute; /* what F32 values are worked with in: F32, or 16 bits for speed */
 };
 
 /* From config.json's object v; absent keys take transformers' defaults. 0, or -1 with a message. */

@@ -31,15 +31,29 @@ conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out
 	NAMED(name, fmt);
 
 	*l = (struct conv_layer){ .geo = geo };
-	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name);
+	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name)
+	    ->adapter = &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
+}
+
+/* y + scale b (a x); h: a x. */
+static struct tensor *
+add_adapter(const struct adapter *ad, struct tensor *h, struct tensor *y)
+{
+	return op_add(y, op_linear(op_affine(h, ad->scale, 0), op_cast(ad->b, y->dtype), NULL));
 }
 
 struct tensor *
 conv_layer_forward(const struct conv_layer *l, struct tensor *x)
 {
-	return op_conv2d(x, l->w, l->b, l->geo);
+	struct tensor *y;
+
+	scope_open();
+	y = op_conv2d(x, op_cast(l->w, x->dtype), l->b, l->geo);
+	if (l->adapter)
+		y = add_adapter(l->adapter, op_conv2d(x, op_cast(l->adapter->a, x->dtype), NULL, l->geo), y);
+	return scope_keep(y);
 }
 
 void
@@ -71,7 +85,7 @@ linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t
 	NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
-	params_add(ps, &l->w, PARAM_PLAIN, 2, (int64_t[]){ out, in }, "%s.weight", name);
+	params_add(ps, &l->w, PARAM_PLAIN, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter = &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
 }
@@ -83,13 +97,45 @@ linear_layer_init_1x1(struct linear_layer *l, struct params *ps, int64_t in, int
 	NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
-	params_add(ps, &l->w, PARAM_MATRIX, 4, (int64_t[]){ out, in, 1, 1 }, "%s.weight", name);
+	params_add(ps, &l->w, PARAM_MATRIX, 4, (int64_t[]){ out, in, 1, 1 }, "%s.weight", name)
+	    ->adapter = &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
+}
+
+static struct tensor *
+activate(struct tensor *x, enum act act)
+{
+	switch (act) {
+	case ACT_NONE:
+		return x;
+	case ACT_RELU:
+		return op_relu(x);
+	case ACT_SILU:
+		return op_silu(x);
+	case ACT_GELU:
+		return op_gelu(x);
+	case ACT_QUICK_GELU:
+		return op_quick_gelu(x);
+	case ACT_SIGMOID:
+		return op_sigmoid(x);
+	default:
+		return op_lrelu(x, 0.2);
+	}
 }
 
 struct tensor *
 linear_layer_forward(const struct linear_layer *l, struct tensor *x, enum act act)
 {
-	return act == ACT_NONE ? op_linear(x, l->w, l->b) : op_linear_act(x, l->w, l->b, act);
+	const struct adapter *ad = l->adapter;
+	struct tensor *w, *y;
+
+	scope_open();
+	w = op_cast(l->w, x->dtype);
+	if (ad)
+		y = activate(add_adapter(ad, op_linear(x, op_cast(ad->a, x->dtype), NULL),
+		    op_linear(x, w, l->b)), act);
+	else
+		y = act == ACT_NONE ? op_linear(x, w, l->b) : op_linear_act(x, w, l->b, act);
+	return scope_keep(y);
 }

@@ -2,6 +2,9 @@
  * Layers: small structs that hold their tensors. init announces the tensors as NAME.weight and so on,
  * NAME being made by fmt; they are there after params_ready, so a layer must not move in between.
  * Images are [N,H,W,C]. A forward returns a tensor of the innermost scope.
+ *
+ * Linear layers and convolutions compute in the type of x: weights of another type are cast for the time
+ * of the op, differentiably. So F32 values (and their gradients) serve a net that works in bf16 or f16.
  */
 #ifndef NN_LAYER_H
 #define NN_LAYER_H
@@ -11,6 +14,7 @@
 
 struct conv_layer {
 	struct tensor *w, *b; /* [O,KH,KW,I/groups], [O] or NULL */
+	struct adapter *adapter; /* or NULL; of ungrouped convolutions */
 	struct conv geo;
 };
 /* A k x k convolution. geo: stride, padding, groups. */
@@ -31,6 +35,7 @@ struct tensor *bn_layer_forward(const struct bn_layer *, struct tensor *x, bool 
 
 struct linear_layer {
 	struct tensor *w, *b; /* [out,in], [out] or NULL */
+	struct adapter *adapter; /* or NULL */
 };
 void linear_layer_init(struct linear_layer *, struct params *, int64_t in, int64_t out, bool bias,
     const char *fmt, ...) __attribute__((format(printf, 6, 7)));

@@ -37,6 +37,14 @@ enum param_kind {
 	PARAM_COUNT   /* int64 scalar on the host (num_batches_tracked); optional in files */
 };
 
+/* A low-rank change of a weight W while it stays as it is (LoRA, Hu et al., 2021): W + scale * b a. Both
+ * are F32, or of the values' dtype, and belong to whoever made them. */
+struct adapter {
+	struct tensor *a; /* [rank,in], of a convolution [rank,KH,KW,in] */
+	struct tensor *b; /* [out,rank] */
+	double scale;     /* alpha / rank, times what strength is asked for */
+};
+
 struct prange {
 	int slab;
 	size_t off, len; /* bytes, multiples of 256, in both value and grad */
@@ -55,6 +63,7 @@ struct param {
 	size_t off;                 /* bytes into the slab */
 	uint64_t grad_mark;         /* version of t->grad after the last params_zero_grad */
 	struct tensor **slot;       /* where the layer wants the tensor */
+	struct adapter **adapter;   /* where the layer looks for a change of it; NULL: it knows none */
 };
 
 struct slab {
