@@ -1,0 +1,435 @@
+/*
+ * Training runs of a golden set (diffusers/train) against diffusers' own: ten batches each, with
+ * accumulation, min-SNR weights, v prediction, prior preservation, running means. What there is to run
+ * stands in runs.json: losses, gradients' norms, every gradient of the first step, the weights at the end.
+ *
+ * Observed on lavapipe, the most of all runs: losses 3.0e-6, gradients 7.3e-7 (worst tensor 3.2e-6, worst
+ * norm 5.3e-6), norms before clipping 7.4e-6, updates 8.6e-5, largest difference of a weight 6.7e-6.
+ */
+#include "gold.h"
+
+#include "model/pipeline.h"
+#include "model/sd_step.h"
+#include "nn/schedule.h"
+
+#include <stdbool.h>
+#include <unistd.h>
+
+enum { BATCHES = 10 };
+
+static char *root; /* .../diffusers */
+
+static struct {
+	struct safetensors st;
+	int64_t n, tokens, c, h, w; /* of a batch */
+	float *latents, *noise;     /* [BATCHES][n][h*w][c] */
+	int32_t *ids;               /* [BATCHES][n][tokens] */
+	int *t;                     /* [BATCHES][n] */
+} data;
+
+static struct pipeline model;
+static struct noise_schedule schedule;
+
+static void
+read_batches(void)
+{
+	char *dir = path_join(root, "train");
+	const struct st_tensor *t;
+	float *v;
+
+	gold_read(&data.st, dir, "batches.safetensors");
+	v = gold_f32(&data.st, "latents", &t);
+	data.n = t->dim[1];
+	data.c = t->dim[2];
+	data.h = t->dim[3];
+	data.w = t->dim[4];
+	data.latents = gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
+	free(v);
+	v = gold_f32(&data.st, "noise", &t);
+	data.noise = gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
+	free(v);
+	v = gold_f32(&data.st, "input_ids", &t);
+	data.tokens = t->dim[2];
+	data.ids = xmalloc((size_t)t->n * sizeof(*data.ids));
+	for (int64_t i = 0; i < t->n; i++)
+		data.ids[i] = (int32_t)v[i];
+	free(v);
+	v = gold_f32(&data.st, "timesteps", &t);
+	data.t = xmalloc((size_t)t->n * sizeof(*data.t));
+	for (int64_t i = 0; i < t->n; i++)
+		data.t[i] = (int)v[i];
+	free(v);
+	free(dir);
+}
+
+/* Batch i on the device, in the innermost scope. */
+static struct sd_batch
+batch(int i, bool prior)
+{
+	const int64_t dim[] = { data.n, data.h, data.w, data.c }, px = data.n * data.h * data.w * data.c;
+	struct sd_batch b = { .t = data.t + i * data.n, .prior = prior ? (int)data.n / 2 : 0 };
+	bool was = grads_set(false);
+
+	b.x = tensor_from(F32, 4, dim, data.latents + i * px);
+	b.noise = tensor_from(F32, 4, dim, data.noise + i * px);
+	b.context = clip_forward(&model.text, tensor_from(I32, 2, (int64_t[]){ data.n, data.tokens },
+	    data.ids + i * data.n * data.tokens), NULL);
+	grads_set(was);
+	return b;
+}
+
+/* ---- what is compared -------------------------------------------------------------------------- */
+
+/* The i-th number of a list in a run. */
+static double
+listed(const struct json *j, int run, const char *key, int i)
+{
+	double x;
+
+	if (json_num(j, json_at(j, json_get(j, run, key), i), &x))
+		die("%s: %s", key, errmsg());
+	return x;
+}
+
+static double
+worse(double worst, double e)
+{
+	return e <= worst ? worst : e;
+}
+
+static double
+relative(double a, double b)
+{
+	return b != 0 ? fabs(a - b) / fabs(b) : fabs(a);
+}
+
+/* Every gradient of the first batch: in full where a file has them, and by its norm. */
+static void
+gradients(const struct json *j, int run, const char *name, struct params *ps)
+{
+	char *file = xasprintf("train/%s_grads_step0.safetensors", strcmp(name, "base_ema") ? name : "base");
+	char *path = path_join(root, file);
+	int norms = json_get(j, run, "grad0_norm_per_tensor_fp64");
+	struct safetensors st;
+	bool full = file_exists(path);
+	double worst = 0, worst_norm = 0, d2 = 0, s2 = 0;
+
+	if (full && st_open(&st, path))
+		die("%s", errmsg());
+	for (int i = 0; i < ps->n; i++) {
+		const struct param *p = ps->p[i];
+		float *g = xmalloc((size_t)p->n * sizeof(*g)), *want;
+		double sum = 0;
+
+		params_get_grad(p, g);
+		for (int64_t k = 0; k < p->n; k++)
+			sum += (double)g[k] * g[k];
+		if (norms >= 0)
+			worst_norm = worse(worst_norm, relative(sqrt(sum), gold_num(j, norms, p->name)));
+		if (full) {
+			want = gold_f32(&st, p->name, NULL);
+			worst = worse(worst, gold_rel_l2(g, want, (size_t)p->n));
+			for (int64_t k = 0; k < p->n; k++) {
+				d2 += ((double)g[k] - want[k]) * ((double)g[k] - want[k]);
+				s2 += (double)want[k] * want[k];
+			}
+			free(want);
+		}
+		free(g);
+	}
+	if (full) {
+		gold_check("gradients of step 0, all", sqrt(d2 / s2), 1e-4);
+		gold_check("gradients of step 0, worst tensor", worst, 1e-4);
+		st_close(&st);
+	}
+	if (norms >= 0)
+		gold_check("their norms, worst tensor", worst_norm, 1e-4);
+	free(path);
+	free(file);
+}
+
+/* The update of all weights that a file has, against w0 of the model. */
+static void
+update(const char *file, const char *what, const struct params *ps, const struct safetensors *w0)
+{
+	char *path = path_join(root, file);
+	struct safetensors st;
+	double d2 = 0, s2 = 0, most = 0;
+	int64_t n = 0;
+	char word[80];
+
+	if (!file_exists(path)) {
+		free(path);
+		return;
+	}
+	if (st_open(&st, path))
+		die("%s", errmsg());
+	for (int i = 0; i < st.n; i++) {
+		struct param *p = params_find(ps, st.t[i].name);
+		float *want, *got, *first;
+
+		if (!p)
+			die("%s: no parameter %s", path, st.t[i].name);
+		want = gold_f32(&st, p->name, NULL);
+		first = gold_f32(w0, p->name, NULL);
+		got = xmalloc((size_t)p->n * sizeof(*got));
+		params_get(p, got);
+		for (int64_t k = 0; k < p->n; k++) {
+			double d = (double)got[k] - want[k], s = (double)want[k] - first[k];
+
+			d2 += d * d;
+			s2 += s * s;
+			most = worse(most, fabs(d));
+		}
+		n += p->n;
+		free(want);
+		free(got);
+		free(first);
+	}
+	snprintf(word, sizeof(word), "%s: w10 - w0 of %lld weights", what, (long long)n);
+	gold_check(word, sqrt(d2 / s2), 2e-3);
+	snprintf(word, sizeof(word), "%s: largest difference", what);
+	gold_check(word, most, 7e-5);
+	st_close(&st);
+	free(path);
+}
+
+/* Norm of every weight at the end, from runs.json (all runs have them, most no file of all weights). */
+static void
+final_norms(const struct json *j, int run, const struct params *ps)
+{
+	int list = json_get(j, run, "weights10_norm_sum_fp64");
+	double worst = 0;
+
+	for (int i = 0; i < ps->n && list >= 0; i++) {
+		const struct param *p = ps->p[i];
+		float *w = xmalloc((size_t)p->n * sizeof(*w));
+		double sum = 0, want;
+
+		params_get(p, w);
+		for (int64_t k = 0; k < p->n; k++)
+			sum += (double)w[k] * w[k];
+		if (json_num(j, json_at(j, json_get(j, list, p->name), 0), &want))
+			die("%s: %s", p->name, errmsg());
+		worst = worse(worst, relative(sqrt(sum), want));
+		free(w);
+	}
+	if (list >= 0)
+		gold_check("norms of the weights at the end", worst, 2e-5);
+}
+
+/* ---- a run ------------------------------------------------------------------------------------- */
+
+static struct sd_step
+settings(const struct json *j, int run, const char *name)
+{
+	struct arena mem = { 0 };
+	const char *type = json_str(j, json_get(j, run, "prediction_type"), &mem);
+	struct sd_step s = { .unet = &model.unet, .accumulate = 1,
+		.loss = { .prediction = model.noise.prediction } };
+	double x;
+
+	if (type)
+		s.loss.prediction = strcmp(type, "v_prediction") == 0 ? PREDICT_V :
+		    strcmp(type, "sample") == 0 ? PREDICT_SAMPLE : PREDICT_EPSILON;
+	if (strlen(name) > 3 && strcmp(name + strlen(name) - 3, "_db") == 0)
+		s.loss.form = SNR_DREAMBOOTH;
+	json_num(j, json_get(j, run, "snr_gamma"), &s.loss.snr_gamma);
+	json_num(j, json_get(j, run, "prior_loss_weight"), &s.loss.prior_weight);
+	json_num(j, json_get(j, run, "max_grad_norm"), &s.clip);
+	if (json_num(j, json_get(j, run, "gradient_accumulation_steps"), &x) == 0)
+		s.accumulate = (int)x;
+	if (json_get(j, run, "ema_decay_used") >= 0)
+		s.ema_decay = 0.999;
+	arena_release(&mem);
+	return s;
+}
+
+/* The first batch's noisy latents, target and prediction. */
+static void
+first_step(const struct sd_step *s)
+{
+	char *path = path_join(root, "train");
+	struct safetensors st;
+	struct tensor *target, *t[3];
+	struct sd_batch b;
+	const char *const names[] = { "step0.noisy_latents", "step0.target", "step0.model_pred" };
+	const struct st_tensor *h;
+
+	gold_read(&st, path, "base_step0.safetensors");
+	scope_open();
+	b = batch(0, false);
+	t[2] = sd_step_predict(s, &b, &target);
+	t[1] = target;
+	t[0] = sd_add_noise(&schedule, b.x, b.noise, b.t);
+	for (int i = 0; i < 3; i++) {
+		float *want = gold_f32(&st, names[i], &h), *got = xmalloc((size_t)h->n * sizeof(*got));
+
+		tensor_get(op_permute(t[i], (const int[]){ 0, 3, 1, 2 }), got);
+		gold_check(names[i], gold_rel_l2(got, want, (size_t)h->n), 2e-5);
+		free(want);
+		free(got);
+	}
+	if ((h = st_find(&data.st, "encoder_hidden_states_step0"))) {
+		float *want = gold_f32(&data.st, h->name, NULL), *got = xmalloc((size_t)h->n * sizeof(*got));
+
+		tensor_get(b.context, got);
+		gold_check("text states of step 0", gold_rel_l2(got, want, (size_t)h->n), 2e-5);
+		free(want);
+		free(got);
+	}
+	scope_close();
+	st_close(&st);
+	free(path);
+}
+
+/* Loss of one batch from its samples' errors, and the parts that prior preservation adds up. */
+static double
+loss_of(const struct sd_step *s, struct tensor *errors, const int *t, int prior, double part[2])
+{
+	int n = (int)errors->dim[0];
+	float *e = xmalloc((size_t)n * sizeof(*e)), *w = xmalloc((size_t)n * sizeof(*w));
+	double sum = 0;
+
+	tensor_get(errors, e);
+	sd_loss_weights(&s->loss, s->schedule, t, n, prior, w);
+	part[0] = part[1] = 0;
+	for (int i = 0; i < n; i++) {
+		sum += (double)w[i] * e[i];
+		part[i >= n - prior] += e[i] / (i < n - prior ? n - prior : prior);
+	}
+	free(e);
+	free(w);
+	return sum;
+}
+
+static void
+run(const struct json *j, int r, const char *name)
+{
+	static const struct optim_conf adamw = { .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999,
+		.eps = 1e-8, .weight_decay = 1e-2 };
+	struct sd_step s = settings(j, r, name);
+	struct weights w0;
+	double loss = 0, norm = 0, parts = 0;
+	bool prior = s.loss.prior_weight > 0;
+	char *path = path_join(root, "model/unet");
+	int updates = 0;
+
+	if (weights_open(&w0, path, "diffusion_pytorch_model", NULL) ||
+	    params_load(&model.unet.ps, &w0.st, "", 0))
+		die("%s", errmsg());
+	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ &model.unet.ps }, 1);
+	if (strcmp(name, "base_ema") == 0)
+		first_step(&s);
+	for (int i = 0; i < BATCHES; i++) {
+		double part[2];
+		struct sd_batch b;
+		struct tensor *e, *n;
+
+		scope_open();
+		b = batch(i, prior);
+		e = sd_step_batch(&s, &b);
+		loss = worse(loss, relative(loss_of(&s, e, b.t, b.prior, part), listed(j, r, "losses", i)));
+		if (prior) {
+			parts = worse(parts, relative(part[0], listed(j, r, "instance_loss", i)));
+			parts = worse(parts, relative(part[1], listed(j, r, "prior_loss", i)));
+		}
+		if (sd_step_due(&s)) {
+			if (updates == 0)
+				gradients(j, r, name, &model.unet.ps);
+			sd_step_update(&s, listed(j, r, "lr", updates), &n);
+			norm = worse(norm, relative(tensor_item(n),
+			    listed(j, r, "grad_norms_before_clip", updates)));
+			updates++;
+		}
+		scope_close();
+	}
+	gold_check("losses", loss, 1e-5);
+	if (prior)
+		gold_check("instance and prior losses", parts, 1e-5);
+	gold_check("gradient norms", norm, 1e-4);
+	free(path);
+	path = xasprintf("train/%s_weights_step10.safetensors", strcmp(name, "base_ema") ? name : "base");
+	update(path, "weights", &model.unet.ps, &w0.st);
+	final_norms(j, r, &model.unet.ps);
+	if (s.ema_decay > 0) {
+		ema_swap(&s.ema);
+		update("train/base_ema_step10.safetensors", "running means", &model.unet.ps, &w0.st);
+		ema_swap(&s.ema);
+	}
+	gold_done(name);
+	sd_step_release(&s);
+	weights_close(&w0);
+	free(path);
+}
+
+/* Learning rates, step by step: _lr_schedules_lr1e-4_warmup5_total30_cycles2_power1. Observed: 2e-16. */
+static void
+schedules(const struct json *j, int v, const char *name)
+{
+	double lr, cycles, power, worst = 0;
+	long warmup, total;
+	struct arena mem = { 0 };
+
+	if (sscanf(name, "_lr_schedules_lr%lf_warmup%ld_total%ld_cycles%lf_power%lf", &lr, &warmup, &total,
+	        &cycles, &power) != 5)
+		die("%s: what does it mean?", name);
+	for (int k = v + 1; k < j->v[v].next; k = j->v[k + 1].next) {
+		struct schedule s;
+
+		if (schedule_init(&s, json_str(j, k, &mem), warmup, total))
+			die("%s", errmsg());
+		/* diffusers' get_scheduler hands cycles on to the restarts alone */
+		if (s.kind == SCHEDULE_COSINE_WITH_RESTARTS)
+			s.cycles = cycles;
+		s.power = power;
+		s.end = 1e-7 / lr;
+		for (int i = 0; i < j->v[k + 1].size; i++) {
+			double want;
+
+			if (json_num(j, json_at(j, k + 1, i), &want))
+				die("%s", errmsg());
+			worst = worse(worst, fabs(lr * schedule_factor(&s, i) - want) / lr);
+		}
+	}
+	gold_check("learning rates", worst, 1e-12);
+	gold_done("schedules");
+	arena_release(&mem);
+}
+
+int
+main(void)
+{
+	struct arena mem = { 0 };
+	struct json j;
+	char *text, *path;
+
+	if (!(root = gold_open("diffusers")))
+		return 0;
+	gpu_open(NULL);
+	path = path_join(root, "model");
+	if (pipeline_open(&model, path, &(struct pipeline_opts){ .parts = 1 << SD_TEXT | 1 << SD_UNET,
+	    .train = 1 << SD_UNET }))
+		die("%s", errmsg());
+	free(path);
+	noise_schedule_init(&schedule, &model.noise);
+	read_batches();
+	path = path_join(root, "train/runs.json");
+	if (json_read_file(&j, &text, path))
+		die("%s", errmsg());
+	for (int k = 1; k < j.n; k = j.v[k + 1].next) {
+		const char *name = json_str(&j, k, &mem);
+
+		if (name[0] != '_' && strncmp(name, "lora", 4) != 0)
+			run(&j, k + 1, name);
+		else if (strncmp(name, "_lr", 3) == 0)
+			schedules(&j, k + 1, name);
+	}
+	noise_schedule_release(&schedule);
+	pipeline_close(&model);
+	json_release(&j);
+	arena_release(&mem);
+	free(text);
+	free(path);
+	return gold_end();
+}
