@@ -31,7 +31,7 @@ override CPPFLAGS += -D_POSIX_C_SOURCE=200809L -DPHANTOM_VERSION='"$(VERSION)"' 
 override CFLAGS += -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes \
 	-Wmissing-prototypes -fno-math-errno -ffp-contract=off -pthread $(opt_$(config))
 override LDFLAGS += -Wl,--as-needed -pthread $(filter -fsanitize%,$(opt_$(config)))
-LDLIBS := $(pkg_libs) -lcsv -lutf8proc -lm
+LDLIBS := $(pkg_libs) -lcsv -lutf8proc -lopenblas -lm
 
 LIBSRC := $(sort $(wildcard lib/*/*.c))
 TOOLS := $(patsubst bin/%.c,%,$(sort $(wildcard bin/*.c)))

@@ -1,0 +1,180 @@
+/*
+ * The Fréchet distance of given features and of given means and covariances: each case of
+ * fid_matrix/expected.json, and Inception's features of two folders where the set is there.
+ */
+#include "gold_set.h"
+
+#include "data/npy.h"
+#include "metric/frechet.h"
+
+/* Relative. Observed: 5e-14 from features and from merged covariances, singular ones too; 2.2e-11 from
+ * covariances of condition 1e10, of which the references differ by 1e-10 among themselves. */
+static const double bound = 1e-8, exact_bound = 1e-11;
+
+static double
+distance(const struct gauss *a, const struct gauss *b)
+{
+	struct frechet f;
+
+	if (frechet(a, b, &f))
+		die("%s", errmsg());
+	return f.distance;
+}
+
+static void
+need(int rc)
+{
+	if (rc)
+		die("%s", errmsg());
+}
+
+/* Sets with a distance of 0 are judged against their traces, as `scale`. */
+static double
+error(double got, double want, double scale)
+{
+	return fabs(want) < 1e-6 * scale ? fabs(got - want) / scale : gold_rel(got, want);
+}
+
+/* The same by way of covariances that two shards gathered. */
+static void
+by_moments(struct gauss *g, const float *x, int64_t n, int64_t d, int ddof)
+{
+	struct moments m, part;
+	int64_t half = n / 3;
+
+	moments_init(&m, d);
+	moments_init(&part, d);
+	moments_add(&m, x, NULL, half);
+	moments_add(&part, x + half * d, NULL, n - half);
+	moments_merge(&m, &part);
+	need(gauss_from_moments(g, &m, ddof));
+	moments_release(&m);
+	moments_release(&part);
+}
+
+static void
+features(const char *name, const float *x, int64_t nx, const float *y, int64_t ny, int64_t d,
+    const struct json *j, int v)
+{
+	const int exact = json_get(j, v, "exact_float64_svd");
+	const double want = gold_num(j, exact, "fid"), scale = gold_num(j, exact, "trace1");
+	double ddof0;
+	struct gauss a, b;
+	struct frechet f;
+
+	need(gauss_from_rows(&a, x, NULL, nx, d, 1));
+	need(gauss_from_rows(&b, y, NULL, ny, d, 1));
+	need(frechet(&a, &b, &f));
+	gold_check("from features", error(f.distance, want, scale), exact_bound);
+	gold_check("mean term", error(f.mean_term, gold_num(j, exact, "mean_term"), scale), exact_bound);
+	gold_check("trace 1", gold_rel(f.trace1, scale), exact_bound);
+	gold_check("trace 2", gold_rel(f.trace2, gold_num(j, exact, "trace2")), exact_bound);
+	gold_check("trace of the root", gold_rel(f.tr_sqrt, gold_num(j, exact, "tr_sqrt")), exact_bound);
+	gauss_release(&a);
+	gauss_release(&b);
+
+	by_moments(&a, x, nx, d, 1);
+	by_moments(&b, y, ny, d, 1);
+	gold_check("from merged covariances", error(distance(&a, &b), want, scale), bound);
+	gauss_release(&a);
+	gauss_release(&b);
+
+	if (json_num(j, json_get(j, v, "exact_ddof0_as_stylegan2_ada"), &ddof0) == 0) {
+		need(gauss_from_rows(&a, x, NULL, nx, d, 0));
+		need(gauss_from_rows(&b, y, NULL, ny, d, 0));
+		gold_check("divided by n", error(distance(&a, &b), ddof0, scale), exact_bound);
+		gauss_release(&a);
+		gauss_release(&b);
+	}
+	gold_done(name);
+}
+
+static void
+direct(const struct safetensors *st, const struct json *j, int v)
+{
+	struct gauss g[2];
+
+	for (int i = 0; i < 2; i++) {
+		char mu[16], sigma[16];
+		const struct st_tensor *m, *s;
+		double *mv, *sv;
+
+		snprintf(mu, sizeof(mu), "direct_mu%d", i + 1);
+		snprintf(sigma, sizeof(sigma), "direct_sigma%d", i + 1);
+		m = st_find(st, mu);
+		s = st_find(st, sigma);
+		if (!m || !s)
+			die("%s: no %s", st->path, mu);
+		mv = xmalloc((size_t)m->n * sizeof(*mv));
+		sv = xmalloc((size_t)s->n * sizeof(*sv));
+		st_get_f64(m, mv);
+		st_get_f64(s, sv);
+		need(gauss_from_sigma(&g[i], mv, sv, m->n));
+		free(mv);
+		free(sv);
+	}
+	gold_check("from covariances", gold_rel(distance(&g[0], &g[1]), gold_num(j, v, "eigen_float64")),
+	    bound);
+	gold_done("direct_d16");
+	gauss_release(&g[0]);
+	gauss_release(&g[1]);
+}
+
+static void
+folders(const struct json *j, int v)
+{
+	char *dir = gold_open("inception"), *path[2];
+	struct st_tensor t[2];
+
+	if (!dir)
+		return;
+	path[0] = path_join(dir, "folderA_pool3.npy");
+	path[1] = path_join(dir, "folderB_pool3.npy");
+	need(npy_read(&t[0], path[0]));
+	need(npy_read(&t[1], path[1]));
+	features("inception folders", t[0].data, t[0].dim[0], t[1].data, t[1].dim[0], t[0].dim[1], j, v);
+	for (int i = 0; i < 2; i++) {
+		free((void *)t[i].data);
+		free(path[i]);
+	}
+	free(dir);
+}
+
+int
+main(void)
+{
+	char *dir = gold_open_or_copy("fid_matrix"), *text;
+	struct safetensors st;
+	struct json j;
+
+	if (!dir)
+		return 0;
+	gold_read(&st, dir, "inputs.safetensors");
+	gold_json(&j, &text, dir, "expected.json");
+	for (int k = 1; k < j.n; k = j.v[k + 1].next) {
+		struct arena mem = { 0 };
+		const char *name = json_str(&j, k, &mem);
+		char *one = xasprintf("%s_1", name), *two = xasprintf("%s_2", name);
+
+		if (st_find(&st, one) && st_find(&st, two)) {
+			const struct st_tensor *a, *b;
+			float *x = gold_f32(&st, one, &a), *y = gold_f32(&st, two, &b);
+
+			features(name, x, a->dim[0], y, b->dim[0], a->dim[1], &j, k + 1);
+			free(x);
+			free(y);
+		} else if (strcmp(name, "direct_d16") == 0) {
+			direct(&st, &j, k + 1);
+		} else if (strncmp(name, "inception_folders", 17) == 0) {
+			folders(&j, k + 1);
+		}
+		free(one);
+		free(two);
+		arena_release(&mem);
+	}
+	json_release(&j);
+	free(text);
+	st_close(&st);
+	free(dir);
+	return gold_end();
+}
