@@ -196,13 +196,14 @@ check_gradients(struct fixture *f, const struct safetensors *st, const struct js
 	printf("#     (%s)\n", which);
 }
 
-/* Norms of all gradients against a JSON object of them; those below `noise` of the largest are left
- * out. */
-static void
-check_norms(struct fixture *f, const struct json *j, int obj, double noise, double bound)
+/* Relative differences of all gradients' norms from a JSON object of them, in its order; those below
+ * `noise` of the largest are left out. out: at least as many as the object has; returns their number. */
+static size_t
+norm_differences(struct fixture *f, const struct json *j, int obj, double noise, double *out)
 {
 	struct arena mem = { 0 };
-	double floor = noise * largest_norm(j, obj), worst = 0;
+	double floor = noise * largest_norm(j, obj);
+	size_t n = 0;
 
 	for (int i = 0, k = obj + 1; i < j->v[obj].size; i++, k = j->v[k + 1].next) {
 		struct param *p = params_find(&f->net.ps, json_str(j, k, &mem));
@@ -216,12 +217,86 @@ check_norms(struct fixture *f, const struct json *j, int obj, double noise, doub
 		g = xmalloc((size_t)p->n * sizeof(*g));
 		none = xcalloc((size_t)p->n, sizeof(*none));
 		params_get_grad(p, g);
-		worst = fmax(worst, fabs(gold_rel_l2(g, none, (size_t)p->n) - want) / want);
+		out[n++] = (gold_rel_l2(g, none, (size_t)p->n) - want) / want;
 		free(g);
 		free(none);
 	}
-	gold_check("gradient norms, relative, the worst", worst, bound);
 	arena_release(&mem);
+	return n;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The input with every value off by at most one rounding, [N,H,W,C], held. */
+static struct tensor *
+rounded_anew(const struct tensor *x, uint64_t seed)
+{
+	struct rng r;
+	float *v = xmalloc((size_t)x->n * sizeof(*v));
+	struct tensor *y;
+
+	rng_init(&r, seed, rng_stream("rounding", ""));
+	tensor_get(x, v);
+	for (int64_t i = 0; i < x->n; i++)
+		v[i] *= 1 + 0x1p-23f * (2 * rng_float(&r) - 1);
+	y = tensor_hold(tensor_from(F32, 4, x->dim, v));
+	free(v);
+	return y;
+}
+
+/* Norms of all gradients against float64's of the reference. */
+static void
+check_norms(struct fixture *f, const struct json *j, int obj, double bound)
+{
+	double *d = xmalloc((size_t)j->v[obj].size * sizeof(*d)), worst = 0;
+	size_t n = norm_differences(f, j, obj, 1e-9, d);
+
+	for (size_t i = 0; i < n; i++)
+		worst = fmax(worst, fabs(d[i]));
+	gold_check("gradient norms, relative, the worst", n ? worst : NAN, bound);
+	free(d);
+}
+
+/*
+ * Norms of all gradients against float32's of the reference. Normalisation over eight values and
+ * rectifiers with inputs near zero make them jump: a rounding of the input moves the worst of some
+ * 360 tensors by up to 8e-3, ours and the reference's alike. So the middle one has the bound that
+ * tensors of the small nets have, and the worst one twice what three such roundings do to it.
+ * Observed: the middle one 1.7e-5 to 8.2e-5, the worst 4e-5 to 8e-3.
+ */
+static void
+check_float32_norms(struct fixture *f, const struct json *j, int obj, double bound)
+{
+	size_t n = (size_t)j->v[obj].size, m;
+	double *d = xmalloc(n * sizeof(*d)), *e = xmalloc(n * sizeof(*e)), moved = 0;
+	struct tensor *x = f->x;
+
+	m = norm_differences(f, j, obj, 1e-6, d);
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		scope_open();
+		f->x = rounded_anew(x, seed);
+		params_zero_grad(&f->net.ps);
+		backward(seg_loss_of(&f->loss, forward(f, true, NULL), &f->target));
+		norm_differences(f, j, obj, 1e-6, e);
+		tensor_drop(f->x);
+		scope_close();
+		for (size_t i = 0; i < m; i++)
+			moved = fmax(moved, fabs(e[i] - d[i]));
+	}
+	f->x = x;
+	for (size_t i = 0; i < m; i++)
+		d[i] = fabs(d[i]);
+	qsort(d, m, sizeof(*d), by_value);
+	gold_check("gradient norms, relative, the middle one", m ? d[m / 2] : NAN, bound);
+	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN, fmax(bound, 2 * moved));
+	free(d);
+	free(e);
 }
 
 /* The parameters that never get a gradient are those the set lists. */
@@ -374,7 +449,7 @@ check_backward(struct fixture *f, const char *dir, const struct json *j)
 		check_gradients(f, &g, j, norms, 1e-3);
 		st_close(&g);
 	}
-	check_norms(f, j, norms, 1e-9, 1e-3);
+	check_norms(f, j, norms, 1e-3);
 	check_missing(f, j);
 	scope_close();
 	free(path);
@@ -527,8 +602,7 @@ one_full(const char *dir, const char *name)
 	want = gold_num(&e, 0, "loss_train");
 	gold_check("loss, relative", fabs(tensor_item(loss) - want) / want, 1e-6);
 	backward(loss);
-	/* these norms are float32's: rounding noise of the reference stands up to 1e-7 of the largest */
-	check_norms(&f, &e, json_get(&e, 0, "grad_norm"), 1e-6, 1e-3);
+	check_float32_norms(&f, &e, json_get(&e, 0, "grad_norm"), 1e-3);
 	scope_close();
 	gold_done(name);
 	fixture_release(&f);
