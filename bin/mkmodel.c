@@ -4,6 +4,7 @@
 #include "base/opt.h"
 #include "data/rec.h"
 #include "model/ldm.h"
+#include "model/lora.h"
 #include "model/sd_files.h"
 #include "model/sd_init.h"
 #include "model/tokenizer.h"
@@ -22,11 +23,13 @@ static struct {
 	int64_t merges, shard, class_tokens;
 	uint64_t seed;
 	int dtype;
+	struct opt_list lora;
 } o = { .merges = 2000, .class_tokens = 16 };
 
 static const struct opt table[] = {
 	{ 'o', "output", OPT_STR, &o.out, "DIR", "write the model there; FILE.safetensors: as one file", 0, 0 },
 	{ 0, "convert", OPT_FLAG, &o.convert, NULL, "write a model that is there in another layout", 0, 0 },
+	{ 0, "merge-lora", OPT_LIST, &o.lora, "FILE[:X]", "and merge this LoRA into it, X times (1)", 0, 0 },
 	{ 0, "info", OPT_FLAG, &o.info, NULL, "tell what is in a model: a record a part and a tensor", 0, 0 },
 	{ 0, "captions", OPT_STR, &o.captions, "FILE", "learn the tokenizer from these records or lines", 0,
 	    0 },
@@ -304,8 +307,23 @@ make(struct sd_files *f, const char *what)
 }
 
 static void
+merge_loras(struct sd_files *f)
+{
+	for (size_t i = 0; i < o.lora.n; i++) {
+		struct lora_use u;
+
+		lora_use_parse(&u, o.lora.v[i]);
+		if (lora_apply(&u, f))
+			die("%s", errmsg());
+		free(u.path);
+	}
+}
+
+static void
 check_usage(int operands)
 {
+	if (o.lora.n)
+		o.convert = true;
 	if (o.info && (o.convert || o.out))
 		usage_error("--info goes with neither --convert nor -o");
 	if (operands != 1)
@@ -339,6 +357,7 @@ main(int argc, char **argv)
 	if (o.info || o.convert) {
 		if (sd_files_open(&f, argv[first], &from) || (o.convert && sd_files_check(&f)))
 			die("%s", errmsg());
+		merge_loras(&f);
 		if (o.convert && !f.tokenizer && f.has[SD_TEXT] && !single(o.out))
 			die("%s: a single file has no tokenizer: --tokenizer names a folder that has one", f.path);
 	} else {

@@ -20,12 +20,13 @@ enum format { FORMAT_LAYOUT = -1, FORMAT_PNG, FORMAT_JPG };
 
 static struct {
 	const char *model, *latest_in, *device, *out, *negative, *init, *prompt, *prompt_dict, *phase, *plane;
-	const char *dataset, *variant, *unet, *vae, *tokenizer, *label_field, *batch_arg, *tile_arg;
+	const char *lora_base, *dataset, *variant, *unet, *vae, *tokenizer, *label_field, *batch_arg, *tile_arg;
 	int64_t steps, width, height, images, batch, preview, per_batch, batches, ckpt;
 	double guidance, rescale, strength, eta;
 	int scheduler, rng, layout, format, precision;
 	uint64_t seed;
 	bool metadata, skip_done, v_prediction;
+	struct opt_list lora;
 	struct rec_opts ro;
 } o = { .steps = -1, .images = -1, .ckpt = -1, .guidance = -1, .strength = 0.8,
 	.scheduler = -1, .format = FORMAT_LAYOUT, .metadata = true, .plane = "F+00", .label_field = "label",
@@ -77,6 +78,8 @@ static const struct opt table[] = {
 	{ 0, "unet", OPT_STR, &o.unet, "DIR", "another U-Net", 0, 0 },
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "another autoencoder", 0, 0 },
 	{ 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "another tokenizer", 0, 0 },
+	{ 0, "lora", OPT_LIST, &o.lora, "FILE[:X]", "merge this LoRA into the model, X times (1)", 0, 0 },
+	{ 0, "LORA_base_model", OPT_STR, &o.lora_base, NULL, NULL, 0, 0 },
 	{ 0, "variant", OPT_STR, &o.variant, "NAME", "weights' files of this name (fp16)", 0, 0 },
 	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
 	{ 0, "precision", OPT_CHOICE, &o.precision, "auto|f32|f16|bf16", "of the weights", 0, 0 },
@@ -87,6 +90,7 @@ static const struct opt table[] = {
 };
 
 static struct pipeline model;
+static struct sb loras; /* FILE:X,...; .s NULL: none */
 static struct sd_sample sample;
 static struct gen_files files;
 static struct sheet preview;
@@ -235,7 +239,7 @@ save(struct gen_task *t)
 {
 	struct gen_text text;
 
-	gen_text_make(&text, &t->job, path_base(model.path), (enum noise_kind)o.rng);
+	gen_text_make(&text, &t->job, path_base(model.path), loras.s, (enum noise_kind)o.rng);
 	if (image_write(&t->job.out, t->path, JPEG_QUALITY, o.metadata ? text.pair : NULL))
 		die("%s", errmsg());
 	if (o.preview && (int64_t)preview.rows < o.preview)
@@ -272,6 +276,8 @@ emit(struct gen_item *it, size_t k)
 	rec_set_str(r, "scheduler", names[j->sampler]);
 	rec_set_str(r, "rng", o.rng == NOISE_TORCH_CPU ? "torch-cpu" : "philox");
 	rec_set_str(r, "model", model.path);
+	if (loras.s)
+		rec_set_str(r, "lora", loras.s);
 	rec_emit(&records, r);
 	if (files.rows && !t->there) {
 		const struct rec_field *label = rec_get(r, "label"), *idx = rec_get(r, "prompt_idx");
@@ -452,6 +458,8 @@ check_usage(int operands)
 		usage_error("--layout mep counts images by --n-batch and --num-images-batch");
 	if (strcmp(o.batch_arg, "auto") != 0 && parse_int(o.batch_arg, 1, 256, &o.batch))
 		usage_error("--batch: %s", errmsg());
+	if (o.lora_base && !o.model)
+		usage_error("--LORA_base_model goes with --model, the LoRA");
 	if (o.unet && o.ckpt >= 0)
 		usage_error("--unet or --ckpt, not both");
 }
@@ -460,6 +468,13 @@ check_usage(int operands)
 static void
 set_defaults(void)
 {
+	/* as MEP: the model is the LoRA, and this what it changes */
+	if (o.lora_base) {
+		o.lora.v = xgrow(o.lora.v, &o.lora.cap, o.lora.n + 1, sizeof(*o.lora.v));
+		o.lora.v[o.lora.n++] = o.model;
+		o.model = o.lora_base;
+		o.scheduler = o.scheduler < 0 ? SAMPLER_DPMPP_2M : o.scheduler;
+	}
 	if (o.layout == GEN_NSW && o.scheduler < 0)
 		o.scheduler = SAMPLER_DPMPP_2M;
 	if (o.layout == GEN_MEP) {
@@ -474,6 +489,20 @@ set_defaults(void)
 		o.format = o.layout == GEN_PLAIN ? FORMAT_PNG : FORMAT_JPG;
 }
 
+/* What --lora names, and how it stands in records. */
+static void
+use_loras(struct pipeline_opts *po)
+{
+	struct lora_use *u = xcalloc(o.lora.n + 1, sizeof(*u));
+
+	for (size_t i = 0; i < o.lora.n; i++) {
+		lora_use_parse(&u[i], o.lora.v[i]);
+		sb_printf(&loras, "%s%s:%g", i ? "," : "", u[i].path, u[i].scale);
+	}
+	po->lora = u;
+	po->nlora = (int)o.lora.n;
+}
+
 static void
 load_model(void)
 {
@@ -486,6 +515,7 @@ load_model(void)
 
 	if (!path)
 		die("%s", errmsg());
+	use_loras(&po);
 	gpu_open(o.device);
 	po.dtype = dtypes[o.precision];
 	if (o.precision == PRECISION_AUTO && !gpu_info()->cpu && gpu_info()->f16)
@@ -576,6 +606,10 @@ main(int argc, char **argv)
 		die("%s", errmsg());
 	gen_queue_release(&queue);
 	sd_sample_release(&sample);
+	for (int i = 0; i < model.opts.nlora; i++)
+		free(model.opts.lora[i].path);
+	free((void *)(uintptr_t)model.opts.lora);
+	sb_release(&loras);
 	pipeline_close(&model);
 	gpu_close();
 	return queue.code;

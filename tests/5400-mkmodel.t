@@ -75,6 +75,34 @@ ok 'in the names of OpenCLIP' grep -aq 'cond_stage_model.model.transformer.resbl
 rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o v2back v2.safetensors
 ok 'the weights are the same' same_weights v2 v2back
 
+# ---- LoRA
+at=mid_block.attentions.0.transformer_blocks.0
+perl "$top/tests/lora.pl" l.safetensors 0.5 unet.$at.attn1.to_q=32,32 \
+	text_encoder.text_model.encoder.layers.0.self_attn.q_proj=16,16
+rc 0 'a LoRA is merged' mkmodel --merge-lora l.safetensors -o styled m
+# value FILE NAME: the first number of a tensor
+value() {
+	perl -e 'open F, "<:raw", shift; read F, my $n, 8; $n = unpack "Q<", $n; read F, my $h, $n;
+		$h =~ /"\Q$ARGV[0]\E":\{[^}]*"data_offsets":\[(\d+)/ or die; seek F, 8 + $n + $1, 0; read F, my $v, 4;
+		printf "%.4f\n", unpack "f<", $v' "$1" "$2"
+}
+# moved DIR NET/FILE NAME: how far its first number is from m's
+moved() {
+	echo "$(value "$1/$2" "$3") $(value "m/$2" "$3")" | awk '{ printf "%.3f", $1 - $2 }'
+}
+u=unet/diffusion_pytorch_model.safetensors
+is 'into the weights that it names' "$(moved styled $u $at.attn1.to_q.weight)" 0.250
+is 'of the text encoder too' "$(moved styled text_encoder/model.safetensors text_model.encoder.layers.0.self_attn.q_proj.weight)" 0.250
+is 'and into no other' "$(moved styled $u $at.attn1.to_k.weight)" 0.000
+rc 0 'several at their strengths' mkmodel --merge-lora l.safetensors:2 --merge-lora l.safetensors:-0.5 -o styled2 m
+is 'add up' "$(moved styled2 $u $at.attn1.to_q.weight)" 0.375
+rc 0 'in 16 bits' mkmodel --merge-lora l.safetensors --dtype f16 -o styled16 m
+perl "$top/tests/lora.pl" odd.safetensors 0.5 unet.$at.attn1.to_q=31,32 unet.$at.attn9.to_q=32,32
+rc 2 'one that does not fit' mkmodel --merge-lora odd.safetensors -o nope m
+is 'is told key by key' "$(grep -c -e 'misshapen .*to_q.lora_A' -e 'unknown .*attn9.to_q.lora_[AB]' stderr)" 3
+rc 2 'one that is not there' mkmodel --merge-lora none.safetensors -o nope m
+rc 2 'one for a new model' mkmodel --merge-lora l.safetensors -o nope mini
+
 # ---- records
 mkmodel --info m >info
 is 'a record each part' "$(grep -c '"kind":"component"' info)" 3

@@ -88,6 +88,24 @@ mkmodel --convert --dtype f16 -o half m
 gen -o h16 --precision f16 -m half a.jsonl >/dev/null
 is '16 bits make an image' "$(pictures h16)" 1
 
+# ---- LoRA
+at=mid_block.attentions.0.transformer_blocks.0
+perl "$top/tests/lora.pl" l.safetensors 0.5 unet.$at.attn1.to_out.0=32,32
+rc 0 'with a LoRA' gen -o lora --no-metadata --lora l.safetensors:0.5 a.jsonl
+like 'the record says so' "$(cat stdout)" '*"model":"m","lora":"l.safetensors:0.5"}'
+rc 1 'it changes the image' cmp -s lora/a.png bare/a.png
+mkmodel --merge-lora l.safetensors:0.5 -o merged m
+sdgen -m merged --steps 3 -o merged-out --no-metadata a.jsonl >/dev/null
+ok 'as if it were merged' cmp lora/a.png merged-out/a.png
+gen -o lora2 --no-metadata --lora l.safetensors:0 a.jsonl >/dev/null
+ok 'one without strength does not' cmp lora2/a.png bare/a.png
+rc 0 'by its base, as MEP' sdgen -m l.safetensors --LORA_base_model m --steps 3 -o lora3 a.jsonl
+like 'it has a sampler of its own' "$(cat stdout)" '*"scheduler":"dpmpp-2m",*"lora":"l.safetensors:1"}'
+ok 'the image says it too' grep -aq 'Model: m, Lora: l.safetensors:1,' lora3/a.png
+perl "$top/tests/lora.pl" odd.safetensors 0.5 unet.$at.attn9.to_q=32,32
+rc 2 'a LoRA that does not fit' gen -o lora4 --lora odd.safetensors a.jsonl
+is 'is told key by key' "$(grep -c 'unknown .*attn9' stderr)" 2
+
 # ---- models of classes
 mkmodel --classes t2,t3 --class-tokens 3 -o classes mini
 printf '{"id":"%s","phase":"%s"}\n' x t2 y t3 z t9 >classes.jsonl

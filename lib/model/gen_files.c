@@ -232,7 +232,8 @@ gen_mep_label(const char *text)
 /* ---- in the image ---------------------------------------------------------------------------- */
 
 void
-gen_text_make(struct gen_text *t, const struct sd_job *j, const char *model, enum noise_kind noise)
+gen_text_make(struct gen_text *t, const struct sd_job *j, const char *model, const char *lora,
+    enum noise_kind noise)
 {
 	static const char *const sampler[] = { "DDPM", "DDIM", "PLMS", "Euler", "Euler a", "Heun", "DPM++ 2M",
 		"DPM++ 2M Karras", "DPM++ 2M SDE", "UniPC", "LCM", "LMS" };
@@ -244,6 +245,8 @@ gen_text_make(struct gen_text *t, const struct sd_job *j, const char *model, enu
 		sb_printf(p, "Negative prompt: %s\n", j->negative);
 	sb_printf(p, "Steps: %d, Sampler: %s, CFG scale: %g, Seed: %llu, Size: %dx%d, Model: %s", j->steps,
 	    sampler[j->sampler], j->guidance, (unsigned long long)j->seed, j->width, j->height, model);
+	if (lora)
+		sb_printf(p, ", Lora: %s", lora);
 	if (j->rescale > 0)
 		sb_printf(p, ", CFG rescale: %g", j->rescale);
 	if (j->init)

@@ -54,7 +54,9 @@ struct gen_text {
 	struct sb parameters, xmp;
 	const char *pair[5];
 };
-void gen_text_make(struct gen_text *, const struct sd_job *, const char *model, enum noise_kind);
+/* lora: what was merged into the model, or NULL. */
+void gen_text_make(struct gen_text *, const struct sd_job *, const char *model, const char *lora,
+    enum noise_kind);
 void gen_text_release(struct gen_text *);
 
 #endif

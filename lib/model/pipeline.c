@@ -58,6 +58,20 @@ load_net(struct pipeline *p, const struct sd_files *f, enum sd_net net, const st
 	return params_load(pipeline_params(p, net), &f->net[net].st, "", PARAMS_LIST);
 }
 
+/* The model's files, with what is merged into them. */
+static int
+open_files(const struct pipeline *p, struct sd_files *f)
+{
+	if (sd_files_open(f, p->path, &p->opts.from))
+		return -1;
+	for (int i = 0; i < p->opts.nlora; i++)
+		if (lora_apply(&p->opts.lora[i], f)) {
+			sd_files_close(f);
+			return -1;
+		}
+	return 0;
+}
+
 static int
 open_tokenizer(struct pipeline *p, struct sd_files *f)
 {
@@ -82,7 +96,7 @@ pipeline_open(struct pipeline *p, const char *path, const struct pipeline_opts *
 	int ret;
 
 	*p = (struct pipeline){ .path = xstrdup(path), .opts = *o };
-	if (sd_files_open(&f, path, &o->from)) {
+	if (open_files(p, &f)) {
 		pipeline_close(p);
 		return -1;
 	}
@@ -121,7 +135,7 @@ pipeline_widen(struct pipeline *p)
 	if (!any)
 		return 0;
 	p->opts.dtype = p->opts.vae_dtype = F32;
-	if (sd_files_open(&f, p->path, &p->opts.from))
+	if (open_files(p, &f))
 		return -1;
 	for (int i = 0; i < SD_NETS && ret > 0; i++) {
 		if (!half[i])

@@ -10,6 +10,7 @@
 #ifndef MODEL_PIPELINE_H
 #define MODEL_PIPELINE_H
 
+#include "model/lora.h"
 #include "model/noise.h"
 #include "model/sd_files.h"
 #include "model/tokenizer.h"
@@ -20,11 +21,13 @@ struct pipeline_opts {
 	unsigned train;       /* those that get gradients (and so F32 values) */
 	enum dtype dtype;     /* of the U-Net's, the text encoder's and the classes' values */
 	enum dtype vae_dtype;
+	const struct lora_use *lora; /* merged into the weights, in this order */
+	int nlora;
 };
 
 struct pipeline {
 	char *path;
-	struct pipeline_opts opts;   /* as it was opened; borrows their strings */
+	struct pipeline_opts opts;   /* as it was opened; borrows what they point to */
 	struct sd_config cfg;
 	struct clip text;
 	struct unet unet;
