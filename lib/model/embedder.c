@@ -1,9 +1,12 @@
 #include "model/embedder.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "model/embed_prep.h"
 #include "model/inception.h"
+#include "model/resnet.h"
+#include "model/vit.h"
 #include "model/weights.h"
 #include "nn/checkpoint.h"
 
@@ -12,15 +15,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum layer { LAYER_POOL, LAYER_LOGITS, LAYER_UNBIASED };
+enum family { INCEPTION, DINO, DINOV2, CLIP, RESNET, FAMILIES };
+/* The first of each row is what is taken unless told otherwise. */
+enum layer { LAYER_OWN, LAYER_LOGITS, LAYER_UNBIASED, LAYER_PATCHES, LAYER_CLASS };
 
 struct embedder {
 	char *network, *hash;
 	char prep_id[40];
 	int dim, classes, side;
+	enum family family;
 	enum embed_prep prep;
 	enum layer layer;
 	struct inception inception;
+	struct vit vit;
+	struct params ps;              /* of resnet and fc */
+	struct resnet resnet;
+	struct linear_layer fc;        /* .w NULL: none */
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -46,15 +56,125 @@ open_inception(struct embedder *e, const char *layer, const struct safetensors *
 	return inception_load(&e->inception, st);
 }
 
+/* config.json beside the weights, or NULL; caller frees. */
+static char *
+config_beside(const char *weights)
+{
+	char *dir = path_dir(weights), *path = path_join(dir, "config.json"), *text = NULL;
+	size_t len;
+
+	if (file_exists(path) && file_read(path, 1 << 20, &text, &len))
+		text = NULL;
+	free(dir);
+	free(path);
+	return text;
+}
+
+static const char *
+family_of(const struct vit_config *c)
+{
+	return c->layout == VIT_CLIP ? "clip" : c->layout == VIT_DINOV2 || c->layout == VIT_DINOV2_HF ?
+	    "dinov2" : "dino";
+}
+
+/* Is the file's net the one asked for: the family alone, or one of it by name? */
+static int
+check_vit(const struct vit_config *c, const char *name, const struct safetensors *st)
+{
+	const char *family = family_of(c);
+	struct vit_config want = *c;
+
+	if (strcmp(name, family) != 0 && strchr(name, '-') && vit_config_named(&want, name))
+		return -1;
+	if (strncmp(name, family, strcspn(name, "-")) != 0 || strlen(family) != strcspn(name, "-"))
+		return err("%s: holds a net of %s, not %s", st->path, family, name);
+	if (want.width != c->width || want.depth != c->depth || want.patch != c->patch ||
+	    want.registers != c->registers)
+		return err("%s: holds %s of width %d, %d blocks, patch %d, %d registers: not %s", st->path, family,
+		    c->width, c->depth, c->patch, c->registers, name);
+	return 0;
+}
+
+static int
+open_vit(struct embedder *e, const char *name, const char *layer, const struct safetensors *st)
+{
+	char *json = config_beside(st->path);
+	struct vit_config c;
+	int ret = vit_config_from(&c, st, json) || check_vit(&c, name, st) ? -1 : 0;
+
+	free(json);
+	if (ret)
+		return -1;
+	e->prep = e->family == CLIP ? PREP_CLIP : PREP_DINO;
+	e->dim = c.width;
+	if (e->family == CLIP) {
+		e->layer = layer && strcmp(layer, "cls") == 0 ? LAYER_CLASS : LAYER_OWN;
+		if (layer && e->layer != LAYER_CLASS && strcmp(layer, "projection") != 0)
+			return err("%s has no layer '%s': projection, cls", name, layer);
+		if (e->layer == LAYER_OWN && !c.projection)
+			return err("%s: no visual_projection (take %s:cls)", st->path, name);
+		e->dim = e->layer == LAYER_OWN ? c.projection : c.width;
+	} else if (layer) {
+		e->layer = strcmp(layer, "patch-mean") == 0 ? LAYER_PATCHES : LAYER_OWN;
+		if (e->layer == LAYER_OWN && strcmp(layer, "cls") != 0)
+			return err("%s has no layer '%s': cls, patch-mean", name, layer);
+	}
+	return vit_load(&e->vit, &c, st);
+}
+
+/* A ResNet of torchvision's names, and its classifier if it is there. */
+static int
+open_resnet(struct embedder *e, const char *name, const char *layer, const struct safetensors *st)
+{
+	const struct st_tensor *fc = st_find(st, "fc.weight");
+	struct resnet_config c, want;
+	int channels[5];
+
+	if (layer)
+		return err("%s has no layer '%s'", name, layer);
+	if (resnet_config_from(&c, st, ""))
+		return -1;
+	if (strcmp(name, "resnet") != 0 && (resnet_config_named(&want, name) ||
+	    (memcmp(want.blocks, c.blocks, sizeof(c.blocks)) && err("%s: no %s", st->path, name))))
+		return -1;
+	resnet_channels(&c, channels);
+	e->prep = PREP_IMAGENET;
+	e->dim = channels[4];
+	params_init(&e->ps, F32, false);
+	resnet_init(&e->resnet, &e->ps, "", &c, 3);
+	if (fc && fc->ndim == 2 && fc->dim[0] <= 1 << 20) {
+		e->classes = (int)fc->dim[0];
+		linear_layer_init(&e->fc, &e->ps, e->dim, e->classes, true, "fc");
+	}
+	params_ready(&e->ps);
+	return params_load(&e->ps, st, "", PARAMS_LIST);
+}
+
 static int
 open_network(struct embedder *e, const struct safetensors *st)
 {
-	size_t n = strcspn(e->network, ":");
-	const char *layer = e->network[n] ? e->network + n + 1 : NULL;
+	static const char *const families[] = { "inception", "dino", "dinov2", "clip", "resnet" };
+	char *name = xstrndup(e->network, strcspn(e->network, ":"));
+	const char *layer = strchr(e->network, ':');
+	size_t n = strcspn(name, "-");
+	int ret;
 
-	if (n == strlen("inception") && strncmp(e->network, "inception", n) == 0)
-		return open_inception(e, layer, st);
-	return err("%s: no such network (%s)", e->network, EMBED_NETWORKS);
+	layer = layer ? layer + 1 : NULL;
+	if (strncmp(name, "resnet", 6) == 0)
+		n = 6;
+	while (e->family < FAMILIES &&
+	    (strlen(families[e->family]) != n || strncmp(name, families[e->family], n) != 0))
+		e->family++;
+	if (e->family == FAMILIES || (e->family == INCEPTION && name[n]))
+		ret = err("%s: no such network (%s)", e->network, EMBED_NETWORKS);
+	else if (e->family == INCEPTION)
+		ret = open_inception(e, layer, st);
+	else if (e->family == RESNET)
+		ret = open_resnet(e, name, layer, st);
+	else
+		ret = open_vit(e, name, layer, st);
+	free(name);
+	return ret;
 }
 
 /* The preprocessing asked for, or the network's own. */
@@ -73,6 +193,11 @@ choose_prep(struct embedder *e, const char *name, int side)
 		side = embed_prep_side(e->prep);
 	if (inception && side < 75)
 		return err("%s takes pictures of 75 pixels a side or more, not %d", e->network, side);
+	if (e->vit.block && side % e->vit.cfg.patch)
+		return err("%s takes pictures whose side is a multiple of %d, not %d", e->network,
+		    e->vit.cfg.patch, side);
+	if (e->family == RESNET && side < 32)
+		return err("%s takes pictures of 32 pixels a side or more, not %d", e->network, side);
 	e->side = side;
 	snprintf(e->prep_id, sizeof(e->prep_id), side == embed_prep_side(e->prep) ? "%s" : "%s:%d",
 	    embed_prep_name(e->prep), side);
@@ -120,6 +245,9 @@ embedder_close(struct embedder *e)
 	if (!e)
 		return;
 	inception_release(&e->inception);
+	vit_release(&e->vit);
+	params_release(&e->ps);
+	resnet_release(&e->resnet);
 	free(e->network);
 	free(e->hash);
 	free(e);
@@ -169,16 +297,47 @@ embedder_prepare(const struct embedder *e, const struct image *im, float *in)
 	return embed_prepare(e->prep, e->side, im, in);
 }
 
-/* x [N,side,side,3] -> features [N,dim]; *logits [N,classes] if it is not NULL */
 static struct tensor *
-forward(const struct embedder *e, struct tensor *x, struct tensor **logits)
+forward_inception(const struct embedder *e, struct tensor *x, struct tensor **logits)
 {
-	struct tensor *f;
+	bool pool = e->layer == LAYER_OWN;
+	struct tensor *f = inception_features(&e->inception, x, pool ? e->dim : INCEPTION_DIM);
 
-	f = inception_features(&e->inception, x, e->layer == LAYER_POOL ? e->dim : INCEPTION_DIM);
 	if (logits)
 		*logits = inception_logits(&e->inception, f, false);
-	return e->layer == LAYER_POOL ? f : inception_logits(&e->inception, f, e->layer == LAYER_LOGITS);
+	return pool ? f : inception_logits(&e->inception, f, e->layer == LAYER_LOGITS);
+}
+
+static struct tensor *
+forward_vit(struct embedder *e, struct tensor *x)
+{
+	struct tensor *t = vit_tokens(&e->vit, x);
+
+	if (e->layer == LAYER_PATCHES)
+		return vit_patch_mean(&e->vit, t);
+	t = vit_class(&e->vit, t);
+	return e->family == CLIP && e->layer == LAYER_OWN ? vit_project(&e->vit, t) : t;
+}
+
+static struct tensor *
+forward_resnet(const struct embedder *e, struct tensor *x, struct tensor **logits)
+{
+	struct tensor *f[5], *y;
+
+	resnet_features(&e->resnet, x, false, 5, f);
+	y = op_global_avg_pool(f[4]);
+	if (logits)
+		*logits = linear_layer_forward(&e->fc, y, ACT_NONE);
+	return y;
+}
+
+/* x [N,side,side,3] -> features [N,dim]; *logits [N,classes] if it is not NULL */
+static struct tensor *
+forward(struct embedder *e, struct tensor *x, struct tensor **logits)
+{
+	if (e->family == INCEPTION)
+		return forward_inception(e, x, logits);
+	return e->family == RESNET ? forward_resnet(e, x, logits) : forward_vit(e, x);
 }
 
 void

@@ -24,11 +24,18 @@
 
 struct embedder;
 
-/* Networks: "inception" (pool 2048), "inception:64", ":192", ":768", ":2048", ":logits",
- * ":logits-unbiased". */
-#define EMBED_NETWORKS "inception[:64|192|768|2048|logits|logits-unbiased]"
+/*
+ * Networks, and after a colon the layer that features are taken from:
+ *
+ *	inception    64, 192, 768, 2048 (unless told otherwise), logits, logits-unbiased
+ *	dino, dinov2 cls (unless told otherwise), patch-mean; dino-vitb8 and the like insist on that size
+ *	clip         projection (unless told otherwise), cls; clip-vitb32 and the like
+ *	resnet       what its classifier sees; resnet18 to resnet152 insist on that depth
+ */
+#define EMBED_NETWORKS "inception|dino|dinov2|clip|resnet"
 
-/* weights: a safetensors file, or a folder that holds model.safetensors. preprocess: one of
+/* weights: a safetensors file, or a folder that holds model.safetensors; a config.json beside it is
+ * read for what transformers' shapes do not say. preprocess: one of
  * EMBED_PREPS (model/embed_prep.h), NULL for the network's own. side: pixels of the input, 0 for the
  * preprocessing's own. The device must be open. 0, or -1 with a message: no such network, weights
  * that do not fit it (each misfit is said on stderr). */
@@ -44,7 +51,7 @@ const char *embedder_preprocess_id(const struct embedder *);
 const char *embedder_weights_hash(const struct embedder *);  /* "fnv1a64:..." */
 
 /* n pictures of any sizes -> features [n,dim]; logits [n,classes] (Inception's without bias, as the
- * Inception Score takes them) or NULL. -1 with a message: a picture that cannot be prepared. */
+ * Inception Score takes them; a ResNet's with) or NULL. -1 with a message: a picture that cannot be prepared. */
 int embedder_run(struct embedder *, const struct image *im, int n, float *features, float *logits);
 
 /* Floats of a prepared picture. */

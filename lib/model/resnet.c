@@ -28,6 +28,34 @@ resnet_config_named(struct resnet_config *c, const char *name)
 	return err("%s: no such ResNet", name);
 }
 
+/* The first dimension of PREFIX layerL.B.convK.weight (L 0: PREFIX conv1.weight); 0 without it. */
+static int
+width_of(const struct safetensors *st, const char *prefix, int l, int b, int k)
+{
+	char *name = l ? xasprintf("%slayer%d.%d.conv%d.weight", prefix, l, b, k)
+	               : xasprintf("%sconv1.weight", prefix);
+	const struct st_tensor *t = st_find(st, name);
+
+	free(name);
+	return t && t->ndim == 4 && t->dim[0] > 0 && t->dim[0] <= 1 << 16 ? (int)t->dim[0] : 0;
+}
+
+int
+resnet_config_from(struct resnet_config *c, const struct safetensors *st, const char *prefix)
+{
+	int last = width_of(st, prefix, 1, 0, 3);
+
+	*c = (struct resnet_config){ .stem = width_of(st, prefix, 0, 0, 0), .expansion = last ? 4 : 1 };
+	for (int l = 0; l < 4; l++) {
+		c->width[l] = width_of(st, prefix, l + 1, 0, 1);
+		while (c->blocks[l] < 1000 && width_of(st, prefix, l + 1, c->blocks[l], 1))
+			c->blocks[l]++;
+		if (!c->stem || !c->blocks[l])
+			return err("%s: no ResNet: %sconv1 or %slayer%d are missing", st->path, prefix, prefix, l + 1);
+	}
+	return 0;
+}
+
 void
 resnet_channels(const struct resnet_config *cfg, int *c)
 {

@@ -31,6 +31,8 @@ struct resnet {
 
 /* The configuration of resnet18, 34, 50, 101 or 152: 0, or -1 with a message. */
 int resnet_config_named(struct resnet_config *, const char *name);
+/* From the shapes of a file's tensors, named with that prefix. 0, or -1 with a message. */
+int resnet_config_from(struct resnet_config *, const struct safetensors *, const char *prefix);
 /* prefix: "" or "encoder." */
 void resnet_init(struct resnet *, struct params *, const char *prefix, const struct resnet_config *,
     int in_channels);
