@@ -1,8 +1,9 @@
-/* mkmodel: a new Stable Diffusion model with random weights; other layouts of one; what is in one. */
+/* mkmodel: a new model with random weights; other layouts of one; what is in one. */
 #include "base/err.h"
 #include "base/file.h"
 #include "base/opt.h"
 #include "data/rec.h"
+#include "model/embed_init.h"
 #include "model/ldm.h"
 #include "model/lora.h"
 #include "model/sd_files.h"
@@ -276,6 +277,30 @@ set_classes(struct sd_config *c)
 		usage_error("--classes: no labels");
 }
 
+/* A network that makes features: one file. */
+static void
+make_embedder(const char *name, int argc, char *const *argv)
+{
+	char *dir = path_dir(o.out), *stem;
+	const char *meta[5];
+	struct weights w;
+	struct sb sb = { 0 };
+
+	if (!single(o.out))
+		usage_error("%s is written as one file: -o FILE.safetensors", name);
+	if (o.captions || o.tokenizer || o.classes)
+		usage_error("--captions, --tokenizer and --classes are for Stable Diffusion models");
+	stem = xstrndup(path_base(o.out), strlen(path_base(o.out)) - strlen(path_ext(o.out)));
+	meta_of(meta, &sb, argc, argv);
+	if (embed_init(&w, o.out, name, o.seed) || make_dirs(dir) ||
+	    weights_write(&w, dir, stem, dtypes[o.dtype], 0, meta))
+		die("%s", errmsg());
+	weights_close(&w);
+	sb_release(&sb);
+	free(stem);
+	free(dir);
+}
+
 static void
 make(struct sd_files *f, const char *what)
 {
@@ -346,7 +371,7 @@ int
 main(int argc, char **argv)
 {
 	int first = opt_parse(argc, argv, table, "[options] NAME|CONFIG|MODEL",
-	    "makes Stable Diffusion models with random weights, converts models");
+	    "makes models with random weights, converts Stable Diffusion models");
 	struct sd_sources from = { .variant = o.variant, .unet = o.unet, .vae = o.vae,
 		.tokenizer = o.tokenizer, .v_prediction = o.v_prediction };
 	struct sd_files f = { 0 };
@@ -354,6 +379,10 @@ main(int argc, char **argv)
 	check_usage(argc - first);
 	if (o.out && file_exists(o.out) && !o.force)
 		die("%s: is there already (--force replaces it)", o.out);
+	if (!o.info && !o.convert && embed_init_knows(argv[first])) {
+		make_embedder(argv[first], argc, argv);
+		return EXIT_OK;
+	}
 	if (o.info || o.convert) {
 		if (sd_files_open(&f, argv[first], &from) || (o.convert && sd_files_check(&f)))
 			die("%s", errmsg());

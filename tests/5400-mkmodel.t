@@ -50,6 +50,26 @@ rc 0 'a model of classes' mkmodel --classes a,b,c --class-tokens 4 -o classes mi
 is 'knows their labels' "$(grep -c '"labels": \["a", "b", "c"\]' classes/class_embedding/config.json)" 1
 is 'and no text' "$(names classes | tr '\n' ' ')" 'class_embedding model_index.json scheduler unet vae '
 
+# ---- networks that make features
+rc 0 'one of them' mkmodel -s 3 -o dino.safetensors dino-mini
+is 'nothing is said' "$(cat stdout stderr)" ''
+mkmodel -s 3 -o again.safetensors dino-mini
+mkmodel -s 4 -o fourth.safetensors dino-mini
+tensors dino.safetensors >x
+tensors again.safetensors >y
+tensors fourth.safetensors >z
+ok 'a seed makes one network' cmp x y
+rc 1 'another seed another' cmp -s x z
+rc 0 'as f16' mkmodel --dtype f16 -o half.safetensors dino-mini
+ok 'is half as large' test "$(($(wc -c <half.safetensors) * 19 / 10))" -lt "$(wc -c <dino.safetensors)"
+for name in dinov2-mini clip-mini resnet18; do
+	rc 0 "$name" mkmodel -o $name.safetensors $name
+done
+rc 2 'not as a folder' mkmodel -o dino dino-mini
+rc 2 'not with captions' mkmodel -o x.safetensors --captions captions.txt dino-mini
+rc 2 'not over what is there' mkmodel -o dino.safetensors dino-mini
+rc 2 'no such one' mkmodel -o x.safetensors dino-none
+
 # ---- other layouts
 rc 0 'as one file' mkmodel --convert -o m.safetensors m
 rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o back m.safetensors
