@@ -126,11 +126,12 @@ parse_header(const char *s, struct st_tensor *t)
 	return 0;
 }
 
-static int
-parse(struct st_tensor *t, const char *p, size_t n)
+int
+npy_parse(struct st_tensor *t, const void *vp, size_t n)
 {
 	size_t header, start;
-	const unsigned char *u = (const unsigned char *)p;
+	const char *p = vp;
+	const unsigned char *u = vp;
 	char *text;
 	int r;
 
@@ -170,7 +171,7 @@ npy_read(struct st_tensor *t, const char *path)
 	*t = (struct st_tensor){ .name = path };
 	if (file_read(path, SIZE_MAX / 2, &p, &n))
 		return -1;
-	if (parse(t, p, n)) {
+	if (npy_parse(t, p, n)) {
 		free(p);
 		*t = (struct st_tensor){ 0 };
 		return err_prefix("%s", path);
@@ -183,27 +184,35 @@ npy_read(struct st_tensor *t, const char *path)
 	return 0;
 }
 
+void
+npy_header(const struct st_tensor *t, struct sb *sb)
+{
+	const size_t from = sb->len;
+	size_t header;
+
+	sb_put(sb, magic, sizeof(magic));
+	sb_put(sb, "\1\0\0\0", 4);
+	sb_printf(sb, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[t->dtype]);
+	for (int i = 0; i < t->ndim; i++)
+		sb_printf(sb, "%s%" PRId64, i ? ", " : "", t->dim[i]);
+	sb_puts(sb, t->ndim == 1 ? ",), }" : "), }");
+	while ((sb->len - from + 1) % ALIGN)
+		sb_putc(sb, ' ');
+	sb_putc(sb, '\n');
+	header = sb->len - from - PREFIX; /* far below 2^16 with at most ST_MAXDIM dimensions */
+	sb->s[from + 8] = (char)(header & 255);
+	sb->s[from + 9] = (char)(header >> 8);
+}
+
 int
 npy_write(const struct st_tensor *t, const char *path)
 {
 	struct sb sb = { 0 };
-	size_t header;
 	struct outfile f;
 
 	if (!descr[t->dtype])
 		return err("%s: bfloat16 has no .npy type", path);
-	sb_put(&sb, magic, sizeof(magic));
-	sb_put(&sb, "\1\0\0\0", 4);
-	sb_printf(&sb, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[t->dtype]);
-	for (int i = 0; i < t->ndim; i++)
-		sb_printf(&sb, "%s%" PRId64, i ? ", " : "", t->dim[i]);
-	sb_puts(&sb, t->ndim == 1 ? ",), }" : "), }");
-	while ((sb.len + 1) % ALIGN)
-		sb_putc(&sb, ' ');
-	sb_putc(&sb, '\n');
-	header = sb.len - PREFIX; /* far below 2^16 with at most ST_MAXDIM dimensions */
-	sb.s[8] = (char)(header & 255);
-	sb.s[9] = (char)(header >> 8);
+	npy_header(t, &sb);
 	if (outfile_open(&f, path)) {
 		sb_release(&sb);
 		return -1;

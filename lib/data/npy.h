@@ -8,4 +8,9 @@
 int npy_read(struct st_tensor *t, const char *path);
 int npy_write(const struct st_tensor *t, const char *path); /* atomically; no BF16 */
 
+/* A whole .npy file in memory; t->data points into p. 0, or -1 with why. */
+int npy_parse(struct st_tensor *t, const void *p, size_t n);
+/* What stands before t's data in a .npy file, appended; no BF16. */
+void npy_header(const struct st_tensor *t, struct sb *);
+
 #endif
