@@ -222,3 +222,56 @@ npy_write(const struct st_tensor *t, const char *path)
 	sb_release(&sb);
 	return outfile_commit(&f);
 }
+
+/* ---- row by row ------------------------------------------------------------------------------ */
+
+enum { ROWS_HEADER = 128 };
+
+/* The header of a fixed length, whatever the number of rows. */
+static void
+rows_header(const struct npy_rows *r)
+{
+	char h[ROWS_HEADER + 1];
+	int n = snprintf(h, sizeof(h), "%.6s\1%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%" PRId64
+	    ", %" PRId64 "), }", magic, 0, ROWS_HEADER - PREFIX, 0, r->n, r->dim);
+
+	memset(h + n, ' ', (size_t)(ROWS_HEADER - n));
+	h[ROWS_HEADER - 1] = '\n';
+	fwrite(h, 1, ROWS_HEADER, r->f.fp);
+}
+
+int
+npy_rows_open(struct npy_rows *r, const char *path, int64_t dim)
+{
+	*r = (struct npy_rows){ .dim = dim };
+	if (outfile_open(&r->f, path))
+		return -1;
+	rows_header(r);
+	return 0;
+}
+
+void
+npy_rows_add(struct npy_rows *r, const float *row)
+{
+	fwrite(row, sizeof(*row), (size_t)r->dim, r->f.fp);
+	r->n++;
+}
+
+int
+npy_rows_commit(struct npy_rows *r)
+{
+	/* errors of writing are the stream's, which outfile_commit() looks at */
+	if (fseek(r->f.fp, 0, SEEK_SET)) {
+		err("%s:", r->f.path);
+		outfile_abort(&r->f);
+		return -1;
+	}
+	rows_header(r);
+	return outfile_commit(&r->f);
+}
+
+void
+npy_rows_abort(struct npy_rows *r)
+{
+	outfile_abort(&r->f);
+}
