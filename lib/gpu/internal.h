@@ -84,6 +84,7 @@ void lavapipe_prepare(void);
 unsigned lavapipe_width(void); /* bits of its vectors, 0: its own choice */
 
 /* memory.c */
+extern bool gpu_counting;
 struct gbuf *gbuf_staging(size_t bytes); /* host memory; not pooled: free with gbuf_destroy */
 void gbuf_destroy(struct gbuf *);
 VkBufferView gbuf_view(struct gbuf *, VkFormat, size_t off, size_t len);

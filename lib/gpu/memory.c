@@ -19,7 +19,8 @@ static const char *const kind_names[MEM_KINDS] = { "parameters", "gradients", "o
 
 static struct gbuf *pool[CLASSES];
 static struct chunk *chunks;
-static struct gpu_mem_stat stat;
+static struct gpu_mem_stat stat, stat_before; /* before: gpu_count */
+bool gpu_counting;
 static uint64_t held; /* bytes of device memory allocated */
 
 /* The class of a size and the bytes it stands for: 2^e * (4 + sub) / 4. */
@@ -219,13 +220,43 @@ count(struct gbuf *b, enum gpu_mem kind)
 		stat.peak_all = stat.live_all;
 }
 
+void
+gpu_count(bool on)
+{
+	if (on == gpu_counting)
+		return;
+	if (!on && stat.live_all)
+		die("gpu_count: %" PRIu64 " bytes are still counted", stat.live_all);
+	gpu_counting = on;
+	if (on)
+		stat_before = stat;
+	stat = on ? (struct gpu_mem_stat){ 0 } : stat_before;
+}
+
+/* A buffer that is only counted. */
+static struct gbuf *
+counted(size_t size, size_t bytes, enum gpu_mem kind)
+{
+	struct gbuf *b = xcalloc(1, sizeof(*b));
+
+	b->size = size;
+	b->bytes = bytes;
+	b->kind = kind;
+	b->refs = 1;
+	count(b, kind);
+	return b;
+}
+
 struct gbuf *
 gbuf_new(size_t bytes, enum gpu_mem kind)
 {
 	size_t rounded;
 	unsigned class = size_class(bytes, &rounded);
-	struct gbuf *b = pool_take(class);
+	struct gbuf *b;
 
+	if (gpu_counting)
+		return counted(rounded, bytes, kind);
+	b = pool_take(class);
 	if (!b)
 		b = create(rounded, false);
 	if (!b) {
@@ -262,6 +293,10 @@ gbuf_unref(struct gbuf *b)
 		return;
 	stat.live[b->kind] -= b->size;
 	stat.live_all -= b->size;
+	if (!b->chunk) {
+		free(b);
+		return;
+	}
 	stat.pooled += b->size;
 	class = size_class(b->size - 15, &rounded);
 	b->next = pool[class];

@@ -323,7 +323,7 @@ gpu_run(const struct gpu_call *c)
 	int at;
 
 	check(c, r);
-	if (!c->groups[0])
+	if (!c->groups[0] || gpu_counting)
 		return;
 	pipeline = kernel_pipeline(c->kernel, c->spec, c->nspec);
 	cmd = commands();
@@ -395,6 +395,8 @@ gpu_write(struct gbuf *b, size_t off, const void *src, size_t n)
 	const char *p = src;
 
 	bounds("gpu_write", b, off, n);
+	if (gpu_counting)
+		return;
 	if (b->map && gbuf_idle(b)) {
 		memcpy(b->map + off, src, n);
 		return;
@@ -419,6 +421,10 @@ gpu_read(struct gbuf *b, size_t off, void *dst, size_t n)
 	char *p = dst;
 
 	bounds("gpu_read", b, off, n);
+	if (gpu_counting) {
+		memset(dst, 0, n);
+		return;
+	}
 	if (b->map) {
 		record_wait_for(b->used);
 		memcpy(p, b->map + off, n);
@@ -443,7 +449,7 @@ gpu_copy(struct gbuf *dst, size_t doff, struct gbuf *src, size_t soff, size_t n)
 {
 	bounds("gpu_copy", src, soff, n);
 	bounds("gpu_copy", dst, doff, n);
-	if (n)
+	if (n && !gpu_counting)
 		copy(dst, doff, src, soff, n);
 }
 
@@ -453,7 +459,7 @@ gpu_fill(struct gbuf *b, size_t off, size_t n, uint32_t word)
 	VkCommandBuffer cmd;
 
 	bounds("gpu_fill", b, off, n);
-	if (!n)
+	if (!n || gpu_counting)
 		return;
 	if (n % 4 || off % 4)
 		die("gpu_fill: %zu bytes at %zu", n, off);

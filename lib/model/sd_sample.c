@@ -451,6 +451,10 @@ sd_sample_run(struct sd_sample *s, struct sd_job *j, int n)
 	bool was = grads_set(false);
 	enum outcome how = run_once(s, j, n);
 
+	if (how == NO_NUMBER && s->keep) {
+		grads_set(was);
+		return err("the model made numbers that are none");
+	}
 	if (how == NO_NUMBER) {
 		int widened = pipeline_widen(s->p);
 

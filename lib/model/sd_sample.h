@@ -39,6 +39,7 @@ struct text_state; /* text states, by text */
 struct sd_sample {
 	struct pipeline *p;
 	enum noise_kind rng;
+	bool keep;                    /* the model is never loaded anew: a number that is none is an error */
 	int tile;                     /* latents of a side decoded at once; 0: whole; -1: as memory demands */
 	struct text_state *text;      /* those last used */
 	size_t ntext, next;

@@ -1,0 +1,31 @@
+/*
+ * How much memory of the device a training run takes: one step is gone through with nothing but counting
+ * (gpu_count), with the networks' shapes and without their weights.
+ */
+#ifndef MODEL_SD_PLAN_H
+#define MODEL_SD_PLAN_H
+
+#include "model/sd_config.h"
+#include "nn/optim.h"
+
+struct sd_plan_conf {
+	const struct sd_config *cfg;
+	unsigned train;          /* bits 1 << SD_UNET and so on: networks that are trained themselves */
+	enum dtype dtype;        /* of networks that are not */
+	enum dtype compute;
+	bool checkpointing, ema;
+	struct optim_conf optim;
+	int batch, prior;        /* images of a batch, and class images beside them */
+	int resolution;
+};
+
+struct sd_plan {
+	uint64_t weights, gradients, optimizer; /* bytes; running means count as optimizer */
+	uint64_t activations;    /* and what ops work with, at their most */
+	uint64_t total;          /* the most at once */
+};
+
+/* The device must be open. */
+void sd_plan_make(struct sd_plan *, const struct sd_plan_conf *);
+
+#endif
