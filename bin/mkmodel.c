@@ -2,6 +2,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/opt.h"
+#include "base/progress.h"
+#include "base/sig.h"
 #include "data/rec.h"
 #include "model/embed_init.h"
 #include "model/ldm.h"
@@ -9,6 +11,7 @@
 #include "model/sd_files.h"
 #include "model/sd_init.h"
 #include "model/tokenizer.h"
+#include "model/vae_train.h"
 #include "nn/checkpoint.h"
 
 #include <stdlib.h>
@@ -25,7 +28,11 @@ static struct {
 	uint64_t seed;
 	int dtype;
 	struct opt_list lora;
-} o = { .merges = 2000, .class_tokens = 16 };
+	const char *device, *images;
+	int64_t steps, batch, crop;
+	double lr, kl;
+	bool quiet;
+} o = { .merges = 2000, .class_tokens = 16, .kl = -1 };
 
 static const struct opt table[] = {
 	{ 'o', "output", OPT_STR, &o.out, "DIR", "write the model there; FILE.safetensors: as one file", 0, 0 },
@@ -43,6 +50,15 @@ static const struct opt table[] = {
 	{ 0, "variant", OPT_STR, &o.variant, "NAME", "read the weights' files of this name (fp16)", 0, 0 },
 	{ 0, "unet", OPT_STR, &o.unet, "DIR", "take the U-Net from there", 0, 0 },
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "take the autoencoder from there", 0, 0 },
+	{ 0, "vae-from-images", OPT_STR, &o.images, "FILE", "train the autoencoder on these records' images",
+	    0, 0 },
+	{ 0, "vae-steps", OPT_INT, &o.steps, "N", "for N steps (1000)", 1, 1e9 },
+	{ 0, "vae-batch", OPT_INT, &o.batch, "N", "of N images each (8)", 1, 4096 },
+	{ 0, "vae-crop", OPT_INT, &o.crop, "PX", "of windows of this size (8 latents)", 1, 65536 },
+	{ 0, "vae-lr", OPT_FLOAT, &o.lr, "X", "at this learning rate (1.5e-3)", 0, 1 },
+	{ 0, "vae-kl", OPT_FLOAT, &o.kl, "X", "with this pull towards a normal (1e-4)", 0, 1e3 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "on this device: number or name in gpuinfo(1)", 0, 0 },
+	{ 'q', "quiet", OPT_FLAG, &o.quiet, NULL, "show no progress", 0, 0 },
 	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
 	{ 's', "seed", OPT_U64, &o.seed, "N", "seed of the weights (0)", 0, 0 },
 	{ 'f', "force", OPT_FLAG, &o.force, NULL, "replace what is there", 0, 0 },
@@ -331,6 +347,150 @@ make(struct sd_files *f, const char *what)
 	}
 }
 
+/* ---- the autoencoder ------------------------------------------------------------------------- */
+
+static struct rec_out records;
+static struct progress progress;
+
+/* Notes the images of a stream of records; bad records are told. Returns how many were bad. */
+static int
+read_images(struct sd_data *d)
+{
+	struct rec r = { 0 };
+	struct rec_in in;
+	const char *line;
+	size_t len;
+	int bad = 0;
+
+	rec_in_open(&in, &o.images, 1);
+	while (rec_in_line(&in, &line, &len)) {
+		int ret;
+
+		rec_clear(&r);
+		ret = rec_parse(&r, line, len);
+		r.input = in.name;
+		r.lineno = in.lineno;
+		if (ret || sd_data_add(d, &r)) {
+			warn("%s:%llu: %s", in.name, (unsigned long long)in.lineno, errmsg());
+			bad++;
+		}
+	}
+	rec_in_close(&in);
+	rec_release(&r);
+	sd_data_read(d, 2, stop_wanted);
+	for (size_t i = 0; i < d->n; i++)
+		if (d->item[i].bad) {
+			warn("%s:%llu: %s: %s", d->item[i].input, (unsigned long long)d->item[i].lineno,
+			    d->item[i].id, d->item[i].bad);
+			bad++;
+		}
+	sd_data_drop_bad(d);
+	return bad;
+}
+
+static void
+report_step(void *ctx, int64_t step, const struct vae_loss *l)
+{
+	struct rec r = { 0 };
+
+	(void)ctx;
+	rec_set_str(&r, "kind", "step");
+	rec_set_int(&r, "step", step);
+	rec_set_num(&r, "loss", l->total);
+	rec_set_num(&r, "absolute_error", l->absolute);
+	rec_set_num(&r, "square_error", l->square);
+	rec_set_num(&r, "kl", l->kl);
+	rec_set_num(&r, "grad_norm", l->grad_norm);
+	rec_set_num(&r, "lr", l->lr);
+	rec_emit(&records, &r);
+	rec_out_flush(&records);
+	rec_release(&r);
+	progress_at(&progress, (uint64_t)step);
+}
+
+static void
+report_result(const char *metric, double value, size_t n, const char *split)
+{
+	struct rec r = { 0 };
+
+	rec_set_str(&r, "kind", "result");
+	rec_set_str(&r, "metric", metric);
+	rec_set_num(&r, "value", value);
+	rec_set_int(&r, "n", (int64_t)n);
+	rec_set_str(&r, "split", split);
+	rec_emit(&records, &r);
+	rec_release(&r);
+}
+
+/* The latents' deviation on images of training; how well those held out come back. */
+static void
+judge(struct sd_files *f, const struct vae *m, struct sd_data *train, struct sd_data *held)
+{
+	enum { MOST = 64 };
+	struct vae_score s = { 0 }, h = { 0 };
+
+	if (vae_score_images(&s, m, train, MOST) || vae_score_images(&h, m, held, MOST))
+		die("%s", errmsg());
+	f->cfg.vae.scaling = 1 / vae_score_deviation(&s);
+	report_result("psnr_db", vae_score_psnr(&s), train->n < MOST ? train->n : MOST, "train");
+	if (held->n)
+		report_result("psnr_db", vae_score_psnr(&h), held->n < MOST ? held->n : MOST, "validation");
+	report_result("scaling_factor", f->cfg.vae.scaling, train->n < MOST ? train->n : MOST, "train");
+}
+
+/* Returns the program's exit code so far. */
+static int
+train_vae(struct sd_files *f)
+{
+	const struct vae_config *c = &f->cfg.vae;
+	int factor = 1 << (c->levels - 1);
+	struct sd_data data, held;
+	struct vae_train t;
+	struct vae m;
+	int bad, ret;
+
+	o.steps = o.steps ? o.steps : 1000;
+	o.batch = o.batch ? o.batch : 8;
+	o.lr = o.lr > 0 ? o.lr : 1.5e-3;
+	o.kl = o.kl >= 0 ? o.kl : 1e-4;
+	o.crop = o.crop ? o.crop : 8 * factor < c->sample_size ? 8 * factor : c->sample_size;
+	if (c->sample_size % factor || o.crop % factor || o.crop > c->sample_size)
+		die("windows of %lld pixels, images of %d: want multiples of %d", (long long)o.crop,
+		    c->sample_size, factor);
+	stop_catch();
+	sd_data_init(&data, &(struct sd_data_conf){ .resolution = c->sample_size, .channels = c->in_channels,
+	    .flip = true, .seed = o.seed, .image_key = "file_name", .caption_key = "text", .prompt = "" }, (size_t)1 << 30);
+	bad = read_images(&data);
+	held = data;
+	held.item = NULL;
+	held.n = held.cap = 0;
+	sd_data_take(&data, SD_VALIDATION, &held);
+	sd_data_take(&data, SD_TEST, NULL);
+	if (!data.n)
+		die("%s: no images to train on", o.images);
+	gpu_open(o.device);
+	if (vae_init(&m, c, F32, true) || params_load(&m.ps, &f->net[SD_VAE].st, "", PARAMS_LIST))
+		die("%s", errmsg());
+	rec_out_open(&records, 1, "standard output");
+	progress_start(&progress, "steps", (uint64_t)o.steps, o.quiet);
+	vae_train_init(&t, &m, &(struct vae_train_conf){ o.steps, o.lr, o.kl, o.seed });
+	ret = vae_train_run(&t, &(struct vae_train_run){ .data = &data, .batch = o.batch, .crop = o.crop, .every = 50,
+	    .stop = stop_wanted, .report = report_step });
+	if (ret)
+		die("%s", errmsg());
+	progress_end(&progress);
+	vae_train_release(&t);
+	judge(f, &m, &data, &held);
+	rec_out_close(&records);
+	weights_close(&f->net[SD_VAE]);
+	weights_from_params(&f->net[SD_VAE], f->path, &m.ps);
+	vae_release(&m);
+	sd_data_release(&data);
+	sd_data_release(&held);
+	gpu_close();
+	return bad ? EXIT_RECORDS : EXIT_OK;
+}
+
 static void
 merge_loras(struct sd_files *f)
 {
@@ -355,6 +515,10 @@ check_usage(int operands)
 		usage_error(o.info || o.convert ? "want one model" : "want the name of a model or its configuration");
 	if (!o.info && !o.out)
 		usage_error("-o says where the model is written");
+	if (o.info && o.images)
+		usage_error("--info trains nothing");
+	if (!o.images && (o.device || o.steps || o.batch || o.crop || o.lr > 0 || o.kl >= 0 || o.quiet))
+		usage_error("-d, -q and --vae-steps and so on go with --vae-from-images");
 	if ((o.info || o.convert) && (o.captions || o.classes))
 		usage_error("--captions and --classes are for new models");
 	if (o.captions && o.tokenizer)
@@ -375,11 +539,14 @@ main(int argc, char **argv)
 	struct sd_sources from = { .variant = o.variant, .unet = o.unet, .vae = o.vae,
 		.tokenizer = o.tokenizer, .v_prediction = o.v_prediction };
 	struct sd_files f = { 0 };
+	int code = EXIT_OK;
 
 	check_usage(argc - first);
 	if (o.out && file_exists(o.out) && !o.force)
 		die("%s: is there already (--force replaces it)", o.out);
 	if (!o.info && !o.convert && embed_init_knows(argv[first])) {
+		if (o.images)
+			usage_error("%s has no autoencoder", argv[first]);
 		make_embedder(argv[first], argc, argv);
 		return EXIT_OK;
 	}
@@ -392,6 +559,8 @@ main(int argc, char **argv)
 	} else {
 		make(&f, argv[first]);
 	}
+	if (o.images)
+		code = train_vae(&f);
 	if (o.info)
 		info(&f);
 	else
@@ -401,5 +570,7 @@ main(int argc, char **argv)
 		f.tokenizer = NULL;
 	}
 	sd_files_close(&f);
-	return EXIT_OK;
+	if (stop_wanted())
+		stop_exit();
+	return code;
 }
