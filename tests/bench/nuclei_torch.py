@@ -1,6 +1,6 @@
 """The job of examples/nuclei.sh in PyTorch: the same net, images, split, schedule and number of steps.
 
-    nuclei_torch.py split.jsonl      in the folder that nuclei.sh worked in; prints foreground IoU
+    nuclei_torch.py split.jsonl [SEED]      in the folder that nuclei.sh worked in; prints foreground IoU
 """
 import json
 import math
@@ -40,8 +40,9 @@ def dice(logits, y):
 
 def main():
     torch.set_num_threads(2)
-    torch.manual_seed(0)
-    random.seed(0)
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    torch.manual_seed(seed)
+    random.seed(seed)
     records = [json.loads(line) for line in open(sys.argv[1])]
     train = [load(r) for r in records if r['split'] == 'train']
     xs = torch.stack([tensor(i) for i, _ in train])
@@ -71,6 +72,7 @@ def main():
             print('epoch %d: loss %.4f, %.0f s' % (epoch, loss.item(), time.time() - start), file=sys.stderr)
     net.eval()
     both = either = 0
+    each = []
     with torch.no_grad():
         for r in records:
             if r['split'] != 'test':
@@ -80,7 +82,8 @@ def main():
             p = F.interpolate(p, mask.shape, mode='bilinear')[0, 0].numpy() >= 0.5
             both += (p & mask).sum()
             either += (p | mask).sum()
-    print('foreground IoU %.4f' % (both / either))
+            each.append((p & mask).sum() / (p | mask).sum())
+    print('foreground IoU %.4f, mean of images %.4f' % (both / either, sum(each) / len(each)))
 
 
 main()
