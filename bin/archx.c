@@ -46,6 +46,7 @@ struct names {
 
 static struct unpack_item *items;
 static size_t nitems, capitems;
+static struct outfile spooled;
 
 static void
 add_name(struct names *l, const char *s, size_t n)
@@ -169,7 +170,7 @@ add_folder(const char *dir)
 		if (stat(path, &st))
 			die("%s:", path);
 		if (S_ISREG(st.st_mode))
-			add_item((struct unpack_item){ path, manifest && !packed, !manifest && !packed });
+			add_item((struct unpack_item){ path, NULL, manifest && !packed, !manifest && !packed });
 		else if (manifest)
 			die("%s: is no file", path);
 		else
@@ -178,11 +179,40 @@ add_folder(const char *dir)
 	free_names(&want);
 }
 
+/* Archives are opened more than once: standard input becomes a file for that time. */
+static void
+spool(void)
+{
+	const char *dir = getenv("TMPDIR");
+	char *path = path_join(dir && *dir ? dir : "/tmp", "archx-stdin"), buf[1 << 16];
+	size_t n;
+
+	if (spooled.fp)
+		usage_error("- may stand once only");
+	if (outfile_open(&spooled, path))
+		die("%s", errmsg());
+	while ((n = fread(buf, 1, sizeof(buf), stdin)) > 0)
+		if (fwrite(buf, 1, n, spooled.fp) != n)
+			die("%s: write error:", spooled.temp);
+	if (ferror(stdin))
+		die("standard input cannot be read:");
+	if (fflush(spooled.fp))
+		die("%s: write error:", spooled.temp);
+	add_item((struct unpack_item){ "stdin", spooled.temp, false, false });
+	free(path);
+}
+
 static void
 add_operand(const char *path)
 {
 	struct stat st;
 
+	if (strcmp(path, "-") == 0) {
+		if (manifest)
+			usage_error("--manifest wants a folder, which - is not");
+		spool();
+		return;
+	}
 	if (stat(path, &st) || access(path, R_OK))
 		die("%s:", path);
 	if (S_ISDIR(st.st_mode))
@@ -190,7 +220,7 @@ add_operand(const char *path)
 	else if (manifest)
 		usage_error("--manifest wants a folder, which %s is not", path);
 	else if (S_ISREG(st.st_mode))
-		add_item((struct unpack_item){ path, false, false });
+		add_item((struct unpack_item){ path, NULL, false, false });
 	else
 		die("%s: is no file", path);
 }
@@ -202,7 +232,7 @@ main(int argc, char **argv)
 	struct rec_out out;
 	int status;
 
-	argv += opt_parse(argc, argv, table, "[options] -o DIR | --list  ARCHIVE | FOLDER ...",
+	argv += opt_parse(argc, argv, table, "[options] -o DIR | --list  ARCHIVE | FOLDER | - ...",
 	    "Unpacks archives safely; writes a record for each file.");
 	if (!*argv)
 		usage_error("no archive given");
@@ -218,6 +248,8 @@ main(int argc, char **argv)
 	rec_out_open(&out, STDOUT_FILENO, "standard output");
 	status = unpack_all(&o, items, nitems, &out);
 	rec_out_close(&out);
+	if (spooled.fp)
+		outfile_abort(&spooled);
 	sb_release(&utf8);
 	return status;
 }

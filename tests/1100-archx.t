@@ -33,6 +33,15 @@ chmod 640 src/scans/1.png
 touch -d @1600000000 src/scans/1.png
 tar -C src -czf scans.tar.gz scans/1.png scans/2.png scans/3.png scans/deep
 x 0 'a tar.gz' scans.tar.gz
+cp stdout records
+rc 0 'standard input' sh -c 'cat scans.tar.gz | TMPDIR=. archx -o here -'
+sed 's/"here/"dest/; s/"archive":"stdin"/"archive":"scans.tar.gz"/' stdout >here.jsonl
+same 'gives the same records' here.jsonl records
+ok 'nothing is left of its copy' test -z "$(find . -maxdepth 1 -name '*archx-stdin*')"
+rc 2 'it stands once' archx -o twice - - <scans.tar.gz
+rc 1 'standard input that is no archive' sh -c 'echo no | archx -o no -'
+is 'is named' "$(cat stderr)" 'archx: stdin: no archive of a known format'
+cp records stdout
 is 'its records' "$(cat stdout)" \
     '{"id":"scans/1.png","file_name":"dest/scans/1.png","archive":"scans.tar.gz","member":"scans/1.png","size":8}
 {"id":"scans/2.png","file_name":"dest/scans/2.png","archive":"scans.tar.gz","member":"scans/2.png","size":8}

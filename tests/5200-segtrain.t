@@ -13,7 +13,11 @@ awk '{ s = NR % 4 ? "train" : "validation"; sub(/}$/, ",\"split\":\"" s "\"}"); 
 field() {
 	sed -n 's/.*"'"$1"'": *\("[^"]*"\|[^],}]*\).*/\1/p'
 }
-train() { # with a small net
+train() { # -o DIR ARGUMENTS, with a small net, in a fresh folder unless it resumes
+	case " $* " in
+	*' --resume '*) ;;
+	*) rm -rf "$2" ;;
+	esac
 	# shellcheck disable=SC2086
 	segtrain -q $net -b 4 --log-every 1 "$@"
 }
@@ -61,6 +65,7 @@ train -o eff -e efficientnet-b0:width=0.25 --max-steps 6 -n 9 shapes.jsonl >eff.
 train -o eff2 -e efficientnet-b0:width=0.25 --max-steps 3 -n 9 shapes.jsonl >>eff.log
 train -o eff2 -e efficientnet-b0:width=0.25 --max-steps 6 -n 9 --resume shapes.jsonl >>eff.log
 same 'drop-connect resumes bit for bit' eff2/last/weights.safetensors eff/last/weights.safetensors
+rc 2 'a run is not trained over' segtrain -o run -n 6 shapes.jsonl
 rc 2 'resuming another net' train -o run -n 9 --decoder-channels 16,8,4 --resume shapes.jsonl
 like 'is refused' "$(cat stderr)" 'segtrain: run/last: another model: *'
 
@@ -122,7 +127,7 @@ done
 rc 0 'weights of the classes' train -o l --max-steps 1 --class-weights auto --class-dict dict.csv shapes.jsonl
 is 'scores of each class' "$(grep '"kind":"eval"' stdout | field class | head -n 1)" '["rectangle"'
 rc 0 'multilabel' train -o l --max-steps 1 --mode multilabel --class-dict dict.csv shapes.jsonl
-rc 0 'U-Net++, attention, gray, 64 pixels, crops' train -a unetplusplus -e resnet18:width=0.25 -o l \
+rc 0 'U-Net++, attention, gray, 64 pixels, crops' train -o l -a unetplusplus -e resnet18:width=0.25 \
     --attention scse --decoder-channels 32,16,16 --channels 1 --image-size 64 --crop 48x32 --max-steps 2 shapes.jsonl
 rc 0 'ISN, narrow' segtrain -q -o isn --preset isn -e efficientnet-b2:width=0.25 --decoder-channels 16,16,8,8,8 \
     --image-size 64x64:soft --class-dict dict.csv -b 4 -n 1 --log-every 1 all.jsonl

@@ -332,8 +332,11 @@ work(void *arg)
 		job.next++;
 		atomic_fetch_add(&job.active, 1);
 		pthread_mutex_unlock(&job.lock);
-		*u = (struct unpack){ .o = job.o, .path = job.items[i].path, .copy = job.items[i].copy,
-			.maybe = job.items[i].maybe, .stop = &job.stop, .count = &job.count };
+		*u = (struct unpack){ .o = job.o, .path = job.items[i].path, .file = job.items[i].file,
+			.copy = job.items[i].copy, .maybe = job.items[i].maybe, .stop = &job.stop,
+			.count = &job.count };
+		if (!u->file)
+			u->file = u->path;
 		stage(u, i);
 		unpack_one(u);
 		atomic_fetch_sub(&job.active, 1);

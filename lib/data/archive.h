@@ -11,7 +11,7 @@
  *	o.dest = "data";
  *	return unpack_all(&o, items, n, &out);
  *
- * Limits: archives are files that can be opened by name; passwords are not known; times of folders,
+ * Limits: archives are files that can be opened by name, more than once; passwords are not known; times of folders,
  * owners, ACLs and extended attributes are not restored.
  */
 #ifndef DATA_ARCHIVE_H
@@ -38,7 +38,8 @@ struct unpack_opts {
 #define UNPACK_OPTS { .jobs = 1, .max_bytes = INT64_C(64) << 30, .max_members = 4000000, .max_ratio = 200 }
 
 struct unpack_item {
-	const char *path; /* borrowed */
+	const char *path; /* as it is called in records and messages; borrowed, as file is */
+	const char *file; /* what is opened; NULL: path */
 	bool copy;        /* no archive: copied as it is */
 	bool maybe;       /* passed over with a word if it turns out to be no archive */
 };

@@ -44,7 +44,7 @@ tar_find(struct unpack *u, uint64_t *from, bool first, bool orphan)
 	struct src s;
 	bool found = false;
 
-	if (src_open(&s, u->path, &l))
+	if (src_open(&s, u->file, &l))
 		return false;
 	if (src_skip(&s, *from))
 		goto out;
@@ -85,7 +85,7 @@ tar_look(struct unpack *u, uint64_t at, struct sb *name, bool *sound)
 	size_t n;
 
 	*sound = false;
-	if (src_open(&s, u->path, &l))
+	if (src_open(&s, u->file, &l))
 		return 0;
 	/* blocks of the stream are larger than a header, and what is skipped leaves the rest in one */
 	if (!src_skip(&s, at) && !src_read(&s, &p, &n) && n >= TAR_BLOCK) {

@@ -119,7 +119,7 @@ reader_open(struct reader *r, struct unpack *u, uint64_t from)
 	int status;
 
 	*r = (struct reader){ .u = u, .from = from };
-	if (src_open(&r->src, u->path, &l))
+	if (src_open(&r->src, u->file, &l))
 		return -1;
 	u->size = r->src.size;
 	r->streamed = r->src.nlayers > 1 || from;
@@ -137,7 +137,7 @@ reader_open(struct reader *r, struct unpack *u, uint64_t from)
 	} else {
 		/* formats with a directory at their end need to seek */
 		src_close(&r->src);
-		status = archive_read_open_filename(r->a, u->path, 1 << 16);
+		status = archive_read_open_filename(r->a, u->file, 1 << 16);
 	}
 	if (!status)
 		return 0;
@@ -216,7 +216,7 @@ single(struct unpack *u, bool plain)
 	int r;
 
 	name_utf8(&e.member, name);
-	r = member_path(&e.path, name) || (plain ? src_open_plain(&s, u->path) : src_open(&s, u->path, &l));
+	r = member_path(&e.path, name) || (plain ? src_open_plain(&s, u->file) : src_open(&s, u->file, &l));
 	if (!r) {
 		r = plain_file(u, &s, e.path.s, &e.size);
 		if (s.garbage)

@@ -20,7 +20,7 @@ int log_get(FILE *, struct log_entry *);
 
 struct unpack {
 	const struct unpack_opts *o;
-	const char *path;           /* of the archive */
+	const char *path, *file;    /* of the archive: as it is called, and to open */
 	bool copy, maybe;           /* as in struct unpack_item */
 	int root;                   /* the staging folder; -1 when listing */
 	FILE *log;

@@ -266,8 +266,9 @@ seg_train_open(struct seg_trainer *t, bool resume)
 	seg_stats_init(&t->train_stats, t->model->spec.classes);
 	r = schedule_init(&t->schedule, t->set.schedule, t->set.warmup, t->steps);
 	optim_init(&t->optim, &t->set.optim, (struct params *[]){ &t->model->net.ps }, 1);
-	if (!r && resume && file_exists(last))
-		r = resume_from(t, last);
+	if (!r && file_exists(last))
+		r = resume ? resume_from(t, last)
+			   : err("%s: holds a run; --resume goes on with it", t->set.run);
 	free(last);
 	return r;
 }

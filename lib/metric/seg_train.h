@@ -68,7 +68,7 @@ struct seg_trainer {
 };
 
 /* Makes views, loaders and optimiser. resume: takes weights, optimiser and progress from run/last
- * where it exists. 0, or -1 with a message. */
+ * where it exists, which is an error otherwise. 0, or -1 with a message. */
 int seg_train_open(struct seg_trainer *, bool resume);
 void seg_train_close(struct seg_trainer *);
 /* Trains to the end, writing records to standard output and checkpoints to the run's folder. A signal
