@@ -87,6 +87,13 @@ sd_train_losses(struct sd_train *t, double part[2])
 	return n ? sum / (double)n : 0;
 }
 
+static void
+plot(struct sd_train *t, const char *tag, double v)
+{
+	if (t->board.fp && isfinite(v) && tfevents_scalar(&t->board, tag, t->at.step, v))
+		die("%s", errmsg());
+}
+
 /* norm: of the gradients, on the device. */
 static void
 say_step(struct sd_train *t, double lr, const struct tensor *norm, bool good)
@@ -98,6 +105,9 @@ say_step(struct sd_train *t, double lr, const struct tensor *norm, bool good)
 	sd_put_num(&sb, "loss", loss);
 	sd_put_num(&sb, "lr", lr);
 	sd_put_num(&sb, "grad_norm", tensor_item(norm));
+	plot(t, "train_loss", loss);
+	plot(t, "lr", lr);
+	plot(t, "grad_norm", tensor_item(norm));
 	if (t->feed.view.prior) {
 		sd_put_num(&sb, "instance_loss", part[0]);
 		sd_put_num(&sb, "prior_loss", part[1]);
@@ -124,6 +134,7 @@ sample_bytes(const struct sd_data_conf *c)
 int
 sd_train_open(struct sd_train *t, const char *resume)
 {
+	static const enum sd_net order[] = { SD_UNET, SD_TEXT, SD_CLASSES };
 	struct pipeline *p = t->p;
 	struct params *trained[SD_NETS];
 	int n = 0, threads = t->set.jobs;
@@ -131,12 +142,13 @@ sd_train_open(struct sd_train *t, const char *resume)
 
 	t->at = (struct sd_progress){ .judged = -1 };
 	/* the running means are those of the first */
-	if (t->trained >> SD_UNET & 1)
-		trained[n++] = &p->unet.ps;
-	if (t->trained >> SD_TEXT & 1)
-		trained[n++] = &p->text.ps;
-	if (t->trained >> SD_CLASSES & 1)
-		trained[n++] = &p->classes.ps;
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
+		if (t->trained >> order[i] & 1)
+			trained[n++] = pipeline_params(p, order[i]);
+		else if (t->adapted >> order[i] & 1)
+			trained[n++] = &t->lora[order[i]].ps;
+	if (t->set.tensorboard && tfevents_open(&t->board, t->set.tensorboard))
+		return -1;
 	noise_schedule_init(&t->noise, &p->noise);
 	t->feed.times = t->valid.times = t->noise.n;
 	t->step.unet = &p->unet;
@@ -152,6 +164,8 @@ void
 sd_train_close(struct sd_train *t)
 {
 	loader_free(t->loader);
+	if (t->board.fp && tfevents_close(&t->board))
+		die("%s", errmsg());
 	sd_step_release(&t->step);
 	noise_schedule_release(&t->noise);
 	sd_feed_release(&t->feed);

@@ -13,6 +13,8 @@
 #define MODEL_SD_TRAIN_H
 
 #include "base/progress.h"
+#include "data/tfevents.h"
+#include "model/lora.h"
 #include "model/sd_feed.h"
 #include "model/sd_sample.h"
 #include "nn/schedule.h"
@@ -39,6 +41,8 @@ struct sd_settings {
 	/* a single file of the whole model, every so many steps; 0: never */
 	int64_t single_every;
 	const char *single_dir, *single_name;
+	const char *tensorboard;     /* folder of event files, or NULL */
+	enum lora_form lora_form;
 	bool quiet;
 };
 
@@ -56,12 +60,15 @@ struct sd_train {
 	struct sd_settings set;
 	struct sd_step step;
 	struct sd_feed feed, valid;  /* valid.view.n 0: no held-out images */
-	unsigned trained;            /* bits 1 << SD_UNET and so on */
+	unsigned trained;            /* networks that are trained themselves: bits 1 << SD_UNET and so on */
+	unsigned adapted;            /* networks that stay, with low-rank changes that are trained */
+	struct lora lora[SD_NETS];   /* of those */
 	/* of sd_train_open */
 	struct noise_schedule noise;
 	struct loader *loader;
 	int64_t batches;             /* of an epoch */
 	struct sd_progress at;
+	struct tfevents board;       /* .fp NULL: none */
 	struct tensor **pending;     /* errors of batches that are not yet read */
 	struct sd_pending {
 		int n, prior;

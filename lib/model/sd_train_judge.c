@@ -47,6 +47,12 @@ keep_picture(struct sd_train *t, const struct image *im, int p, int k)
 	struct sb sb = { 0 };
 	int r = image_write(im, path, QUALITY, NULL);
 
+	if (!r && t->board.fp) {
+		char *tag = xasprintf("validation/%d: %.200s/%d", p, t->set.prompts[p], k);
+
+		r = tfevents_image(&t->board, tag, t->at.step, im);
+		free(tag);
+	}
 	if (!r) {
 		sb_printf(&sb, "{\"kind\":\"eval\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
 		    t->at.epoch);
@@ -151,6 +157,8 @@ held_out(struct sd_train *t)
 		    ",\"n\":%zu", t->at.step, t->at.epoch, d->n);
 		sd_put_num(&sb, "loss", sum / (double)d->n);
 		sd_say(&sb);
+		if (t->board.fp)
+			r = tfevents_scalar(&t->board, "valid_loss", t->at.step, sum / (double)d->n);
 	}
 	grads_set(was);
 	free(px);

@@ -114,14 +114,45 @@ write_state(const struct sd_train *t, const char *dir)
 	return r;
 }
 
+/* A network's low-rank changes, bit for bit. */
+static char *
+lora_path(const char *dir, enum sd_net net)
+{
+	return xasprintf("%s/lora_%s.safetensors", dir, sd_net_name(net));
+}
+
+/* All low-rank changes, as other programs read them. */
+static int
+write_lora(const struct sd_train *t, const char *dir)
+{
+	char *path = path_join(dir, "pytorch_lora_weights.safetensors");
+	const struct lora *net[SD_NETS] = { NULL };
+	int r;
+
+	for (int i = 0; i < SD_NETS; i++)
+		if (t->adapted >> i & 1)
+			net[i] = &t->lora[i];
+	r = lora_save(net, t->set.lora_form, path, t->set.meta);
+	free(path);
+	return r;
+}
+
 static int
 write_all(struct sd_train *t, const char *dir)
 {
 	int r = write_state(t, dir);
 
-	for (int i = 0; i < SD_NETS && !r; i++)
+	for (int i = 0; i < SD_NETS && !r; i++) {
+		char *path = lora_path(dir, (enum sd_net)i);
+
 		if (t->trained >> i & 1)
 			r = write_net(t->p, (enum sd_net)i, dir, sd_net_name((enum sd_net)i), NULL);
+		else if (t->adapted >> i & 1)
+			r = params_save(&t->lora[i].ps, path, NULL);
+		free(path);
+	}
+	if (!r && t->adapted)
+		r = write_lora(t, dir);
 	if (!r && t->step.ema_decay > 0) {
 		ema_swap(&t->step.ema);
 		r = write_net(t->p, SD_UNET, dir, "unet_ema", NULL);
@@ -183,9 +214,15 @@ sd_train_load(struct sd_train *t, const char *dir)
 		r = read_net(t->p, SD_UNET, dir, "unet_ema");
 		ema_restart(&t->step.ema);
 	}
-	for (int i = 0; i < SD_NETS && !r; i++)
+	for (int i = 0; i < SD_NETS && !r; i++) {
+		char *path = lora_path(dir, (enum sd_net)i);
+
 		if (t->trained >> i & 1)
 			r = read_net(t->p, (enum sd_net)i, dir, sd_net_name((enum sd_net)i));
+		else if (t->adapted >> i & 1)
+			r = params_load_file(&t->lora[i].ps, path, 0);
+		free(path);
+	}
 	return r;
 }
 
@@ -282,9 +319,11 @@ int
 sd_train_finish(struct sd_train *t)
 {
 	struct ckpt c;
-	int r = ckpt_begin(&c, t->set.run, "final");
+	int r;
 
-	if (r)
+	if (t->adapted)
+		return make_dirs(t->set.run) || write_lora(t, t->set.run) ? -1 : 0;
+	if (ckpt_begin(&c, t->set.run, "final"))
 		return -1;
 	if (t->step.ema_decay > 0)
 		ema_swap(&t->step.ema);
