@@ -109,7 +109,7 @@ one_step(const struct nets *m, const struct sd_plan_conf *c, struct sd_step *s)
 	free(t);
 }
 
-/* One step of what is open. */
+/* Two steps of what is open. */
 static void
 go_through(struct nets *m, const struct sd_plan_conf *c, struct sd_plan *plan)
 {
@@ -131,8 +131,11 @@ go_through(struct nets *m, const struct sd_plan_conf *c, struct sd_plan *plan)
 		else if (c->adapt >> order[i] & 1)
 			trained[n++] = &m->lora[order[i]].ps;
 	sd_step_init(&s, &schedule, &c->optim, trained, n);
-	encode(m, c);
-	one_step(m, c, &s);
+	/* in the second step all copies of weights are there that the first one made */
+	for (int i = 0; i < 2; i++) {
+		encode(m, c);
+		one_step(m, c, &s);
+	}
 	gpu_mem(&mem);
 	plan->weights = mem.live[MEM_PARAM];
 	plan->gradients = mem.live[MEM_GRAD];

@@ -305,13 +305,16 @@ run_epoch(struct sd_train *t, struct progress *bar)
 static void
 result(const struct sd_train *t)
 {
+	struct gpu_mem_stat mem;
 	struct sb sb = { 0 };
 
+	gpu_mem(&mem);
 	sb_puts(&sb, "{\"kind\":\"result\"");
 	sd_put_text(&sb, "model", t->set.run);
 	sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step, t->at.epoch);
 	if (t->at.loss_n)
 		sd_put_num(&sb, "loss", t->at.loss_sum / (double)t->at.loss_n);
+	sb_printf(&sb, ",\"memory_bytes\":%" PRIu64, mem.peak_all);
 	sd_say(&sb);
 }
 

@@ -3,83 +3,15 @@
  * weights come from a formula, so that nothing large has to be kept. One net at a time is in memory
  * (3.5 GB for the U-Net). FULLSIZE names the nets to run, "text vae unet" if it is not set.
  */
+#include "fullsize.h"
 #include "gold.h"
 
-#include "base/rng.h"
 #include "model/sd_config.h"
 #include "tensor/ops.h"
 
 #include <stdbool.h>
 
 static char *set; /* .../diffusers/fullsize */
-
-/* ---- the formula ----------------------------------------------------------------------------- */
-
-static double
-unit(uint64_t h, uint64_t i)
-{
-	uint64_t z = h + (i + 1) * UINT64_C(0x9E3779B97F4A7C15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-	z ^= z >> 31;
-	return (double)(z >> 40) / 0x1p23 - 1;
-}
-
-static bool
-ends(const char *s, const char *with)
-{
-	size_t n = strlen(s), k = strlen(with);
-
-	return n >= k && strcmp(s + n - k, with) == 0;
-}
-
-static void
-fill(struct params *ps, const char *net)
-{
-	for (int i = 0; i < ps->n; i++) {
-		struct param *p = ps->p[i];
-		char *name = xasprintf("%s.%s", net, p->name);
-		uint64_t h = fnv1a(name, strlen(name));
-		float *v = xmalloc((size_t)p->n * sizeof(*v));
-		double scale = sqrt(3 / ((double)p->n / (double)p->dim[0])), add = 0;
-
-		if (strstr(name, "token_embedding")) {
-			scale = 0.1;
-		} else if (strstr(name, "position_embedding")) {
-			scale = 0.05;
-		} else if (ends(name, ".bias")) {
-			scale = 0.1;
-		} else if (p->ndim == 1) {
-			scale = 0.2;
-			add = 1;
-		}
-		for (int64_t k = 0; k < p->n; k++)
-			v[k] = (float)(add + scale * unit(h, (uint64_t)k));
-		params_put(p, v);
-		free(v);
-		free(name);
-	}
-}
-
-/* An input of the file's shape; images come as [N,H,W,C]. */
-static struct tensor *
-input(const char *name, int ndim, const int64_t *dim, double scale)
-{
-	uint64_t h = fnv1a(name, strlen(name));
-	int64_t n = 1;
-	float *v;
-	struct tensor *x;
-
-	for (int i = 0; i < ndim; i++)
-		n *= dim[i];
-	v = xmalloc((size_t)n * sizeof(*v));
-	for (int64_t i = 0; i < n; i++)
-		v[i] = (float)(scale * unit(h, (uint64_t)i));
-	x = tensor_from(F32, ndim, dim, v);
-	free(v);
-	return ndim == 4 ? op_permute(x, (const int[]){ 0, 2, 3, 1 }) : x;
-}
 
 static void
 compare(const char *what, struct tensor *y, const struct safetensors *st, const char *name)
@@ -106,7 +38,7 @@ text(const struct sd_config *c)
 
 	gold_read(&st, set, "text.safetensors");
 	clip_init(&m, &c->text, F32, false);
-	fill(&m.ps, "text_encoder");
+	fullsize_fill(&m.ps, "text_encoder");
 	f = gold_f32(&st, "input_ids", &t);
 	ids = xmalloc((size_t)t->n * sizeof(*ids));
 	for (int64_t i = 0; i < t->n; i++)
@@ -133,16 +65,16 @@ vae(const struct sd_config *c)
 
 	gold_read(&st, set, "vae.safetensors");
 	vae_init(&m, &c->vae, F32, false);
-	fill(&m.ps, "vae");
+	fullsize_fill(&m.ps, "vae");
 	scope_open();
 	t = st_find(&st, "mean");
-	vae_encode(&m, input("input.pixels", 4, (int64_t[]){ t->dim[0], 3, 8 * t->dim[2], 8 * t->dim[3] }, 1),
-	    &mean, &logvar);
+	vae_encode(&m, fullsize_input("input.pixels", 4,
+	    (int64_t[]){ t->dim[0], 3, 8 * t->dim[2], 8 * t->dim[3] }, 1), &mean, &logvar);
 	compare("mean", mean, &st, "mean");
 	compare("logvar", logvar, &st, "logvar");
 	t = st_find(&st, "decoded");
-	compare("decoded", vae_decode(&m, input("input.latents", 4, (int64_t[]){ t->dim[0], 4, t->dim[2] / 8,
-	    t->dim[3] / 8 }, sqrt(3))), &st, "decoded");
+	compare("decoded", vae_decode(&m, fullsize_input("input.latents", 4,
+	    (int64_t[]){ t->dim[0], 4, t->dim[2] / 8, t->dim[3] / 8 }, sqrt(3))), &st, "decoded");
 	scope_close();
 	gold_done("full-size autoencoder");
 	vae_release(&m);
@@ -163,7 +95,7 @@ unet(const struct sd_config *c)
 
 	gold_read(&st, set, "unet.safetensors");
 	unet_init(&m, &c->unet, F32, false);
-	fill(&m.ps, "unet");
+	fullsize_fill(&m.ps, "unet");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char out[32], sample[32], context[32], word[64];
 		const struct st_tensor *t;
@@ -175,8 +107,8 @@ unet(const struct sd_config *c)
 		if (!(t = st_find(&st, out)))
 			continue;
 		scope_open();
-		compare(word, unet_forward(&m, input(sample, 4, t->dim, sqrt(3)), cases[i].t,
-		    input(context, 3, (int64_t[]){ t->dim[0], 77, c->unet.context }, sqrt(3))), &st, out);
+		compare(word, unet_forward(&m, fullsize_input(sample, 4, t->dim, sqrt(3)), cases[i].t,
+		    fullsize_input(context, 3, (int64_t[]){ t->dim[0], 77, c->unet.context }, sqrt(3))), &st, out);
 		scope_close();
 	}
 	gold_done("full-size U-Net");

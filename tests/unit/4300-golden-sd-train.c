@@ -8,6 +8,7 @@
  */
 #include "gold.h"
 
+#include "model/lora.h"
 #include "model/pipeline.h"
 #include "model/sd_step.h"
 #include "nn/schedule.h"
@@ -303,6 +304,94 @@ loss_of(const struct sd_step *s, struct tensor *errors, const int *t, int prior,
 	return sum;
 }
 
+/* ---- runs of LoRA --------------------------------------------------------------------------------- */
+
+/* A pair's matrix in the files' names of gradients. */
+static char *
+peft_name(const char *name)
+{
+	size_t n = strlen(name) - strlen(".weight");
+
+	return xasprintf("%.*s.default.weight", (int)n, name);
+}
+
+static void
+lora_gradients(const struct params *ps)
+{
+	char *path = path_join(root, "train");
+	struct safetensors st;
+	double worst = 0, d2 = 0, s2 = 0;
+
+	gold_read(&st, path, "lora_grads_step0.safetensors");
+	for (int i = 0; i < ps->n; i++) {
+		const struct param *p = ps->p[i];
+		char *name = peft_name(p->name);
+		float *want = gold_f32(&st, name, NULL), *g = xmalloc((size_t)p->n * sizeof(*g));
+		double s = 0, d = 0;
+
+		params_get_grad(p, g);
+		for (int64_t k = 0; k < p->n; k++) {
+			s += (double)want[k] * want[k];
+			d += ((double)g[k] - want[k]) * ((double)g[k] - want[k]);
+		}
+		/* those of A are zero while B is */
+		worst = worse(worst, s > 0 ? sqrt(d / s) : sqrt(d));
+		s2 += s;
+		d2 += d;
+		free(name);
+		free(want);
+		free(g);
+	}
+	if (st.n != ps->n)
+		die("%s: %d gradients, %d trained", st.path, st.n, ps->n);
+	gold_check("gradients of step 0, all", sqrt(d2 / s2), 1e-4);
+	gold_check("gradients of step 0, worst tensor", worst, 1e-4);
+	st_close(&st);
+	free(path);
+}
+
+/* What is read of a file, against the pairs that are trained; first: what they began with. */
+static void
+lora_update(const char *dir, const struct lora *l, const struct lora_file *first)
+{
+	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
+	char *path = path_join(root, dir);
+	struct lora_file f;
+	double d2 = 0, s2 = 0, most = 0;
+
+	if (lora_open(&f, path, net))
+		die("%s", errmsg());
+	for (size_t i = 0; i < f.n; i++) {
+		const struct lora_pair *p = l->pair;
+
+		while (p < l->pair + l->n && strcmp(p->target, f.e[i].target) != 0)
+			p++;
+		if (p == l->pair + l->n || strcmp(first->e[i].target, f.e[i].target) != 0)
+			die("%s: %s is not trained", path, f.e[i].target);
+		for (int k = 0; k < 2; k++) {
+			const struct param *m = k ? p->b : p->a;
+			const float *want = k ? f.e[i].up : f.e[i].down, *was = k ? first->e[i].up : first->e[i].down;
+			float *got = xmalloc((size_t)m->n * sizeof(*got));
+
+			params_get(m, got);
+			for (int64_t x = 0; x < m->n; x++) {
+				double d = (double)got[x] - want[x], s = (double)want[x] - was[x];
+
+				d2 += d * d;
+				s2 += s * s;
+				most = worse(most, fabs(d));
+			}
+			free(got);
+		}
+	}
+	gold_check("LoRA: w10 - w0", sqrt(d2 / s2), 2e-3);
+	gold_check("LoRA: largest difference", most, 7e-5);
+	lora_close(&f);
+	free(path);
+}
+
+/* ---- all runs ---------------------------------------------------------------------------------- */
+
 static void
 run(const struct json *j, int r, const char *name)
 {
@@ -311,14 +400,21 @@ run(const struct json *j, int r, const char *name)
 	struct sd_step s = settings(j, r, name);
 	struct weights w0;
 	double loss = 0, norm = 0, parts = 0;
-	bool prior = s.loss.prior_weight > 0;
-	char *path = path_join(root, "model/unet");
+	bool prior = s.loss.prior_weight > 0, low = strncmp(name, "lora", 4) == 0;
+	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init");
+	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
+	struct lora_file first;
+	struct lora lora;
 	int updates = 0;
 
 	if (weights_open(&w0, path, "diffusion_pytorch_model", NULL) ||
 	    params_load(&model.unet.ps, &w0.st, "", 0))
 		die("%s", errmsg());
-	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ &model.unet.ps }, 1);
+	/* a network with low-rank changes stays as it is */
+	params_freeze(&model.unet.ps, "", low);
+	if (low && (lora_open(&first, init, net) || lora_load(&lora, &model.unet.ps, &first, SD_UNET)))
+		die("%s", errmsg());
+	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ low ? &lora.ps : &model.unet.ps }, 1);
 	if (strcmp(name, "base_ema") == 0)
 		first_step(&s);
 	for (int i = 0; i < BATCHES; i++) {
@@ -335,7 +431,9 @@ run(const struct json *j, int r, const char *name)
 			parts = worse(parts, relative(part[1], listed(j, r, "prior_loss", i)));
 		}
 		if (sd_step_due(&s)) {
-			if (updates == 0)
+			if (updates == 0 && low)
+				lora_gradients(&lora.ps);
+			else if (updates == 0)
 				gradients(j, r, name, &model.unet.ps);
 			sd_step_update(&s, listed(j, r, "lr", updates), &n);
 			norm = worse(norm, relative(tensor_item(n),
@@ -349,6 +447,13 @@ run(const struct json *j, int r, const char *name)
 		gold_check("instance and prior losses", parts, 1e-5);
 	gold_check("gradient norms", norm, 1e-4);
 	free(path);
+	if (low) {
+		path = xasprintf("train/%s_step10", name);
+		lora_update(path, &lora, &first);
+		lora_release(&lora);
+		lora_close(&first);
+		free(path);
+	}
 	path = xasprintf("train/%s_weights_step10.safetensors", strcmp(name, "base_ema") ? name : "base");
 	update(path, "weights", &model.unet.ps, &w0.st);
 	final_norms(j, r, &model.unet.ps);
@@ -361,6 +466,7 @@ run(const struct json *j, int r, const char *name)
 	sd_step_release(&s);
 	weights_close(&w0);
 	free(path);
+	free(init);
 }
 
 /* Learning rates, step by step: _lr_schedules_lr1e-4_warmup5_total30_cycles2_power1. Observed: 2e-16. */
@@ -420,7 +526,7 @@ main(void)
 	for (int k = 1; k < j.n; k = j.v[k + 1].next) {
 		const char *name = json_str(&j, k, &mem);
 
-		if (name[0] != '_' && strncmp(name, "lora", 4) != 0)
+		if (name[0] != '_')
 			run(&j, k + 1, name);
 		else if (strncmp(name, "_lr", 3) == 0)
 			schedules(&j, k + 1, name);
