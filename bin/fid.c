@@ -83,12 +83,11 @@ need(int rc)
 static void
 read_metrics(void)
 {
-	const char *list = o.metrics;
+	static const char *const usual[] = { [LAYOUT_RECORDS] = "fid,kid,precision,recall,density,coverage",
+		[LAYOUT_MEP] = "fid,precision,recall", [LAYOUT_NSW] = "fid" };
+	const char *list = o.metrics ? o.metrics : usual[o.layout];
 	char *copy, *next;
 
-	if (!list)
-		list = o.layout == LAYOUT_NSW ? "fid" : o.layout == LAYOUT_MEP ? "fid,precision,recall"
-		                                                                : "fid,kid,precision,recall,density,coverage";
 	if (strcmp(list, "all") == 0)
 		list = FID_NAMES;
 	copy = xstrdup(list);

@@ -436,8 +436,9 @@ take_scores(struct reading *in, struct rec *r)
 		sum += v[i] >= 0 ? v[i] : NAN;
 	if (!(sum > 0) || (s->n && n != s->c)) {
 		free(v);
-		return sum > 0 ? err("%s has %" PRId64 " numbers, before it had %" PRId64, in->how->scores, n, s->c)
-		               : err("%s are no probabilities", in->how->scores);
+		if (!(sum > 0))
+			return err("%s are no probabilities", in->how->scores);
+		return err("%s has %" PRId64 " numbers, before it had %" PRId64, in->how->scores, n, s->c);
 	}
 	s->c = n;
 	s->p = xgrow(s->p, &s->p_cap, (size_t)(s->n + 1) * (size_t)n, sizeof(*s->p));

@@ -5,7 +5,8 @@
 #include "metric/fidscore.h"
 
 /* {"kind": "result", "tool": .., "metric": .., "label": the group, "value": .., ...,
- * "embedding_network": .., "embedding_preprocess": .., "embedding_weights": ..}: a line for each value. What is not known is left out. */
+ * "embedding_network": .., "embedding_preprocess": .., "embedding_weights": ..}: a line for each value. What
+ * is not known is left out. */
 void fidreport_records(struct sb *, const struct fid_list *, const struct fset *real,
     const struct fset *gen);
 

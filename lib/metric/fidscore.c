@@ -194,7 +194,8 @@ frechet_value(const struct fset *real, const struct fset *gen, const struct fid_
     struct fid_value *out)
 {
 	double *v = xmalloc((size_t)how->bootstrap * sizeof(*v) + 1);
-	int64_t *pr = xmalloc((size_t)real->n * sizeof(*pr) + 1), *pg = xmalloc((size_t)gen->n * sizeof(*pg) + 1);
+	int64_t *pr = xmalloc((size_t)real->n * sizeof(*pr) + 1);
+	int64_t *pg = xmalloc((size_t)gen->n * sizeof(*pg) + 1);
 	struct gauss whole;
 	int rc;
 

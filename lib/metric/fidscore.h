@@ -51,7 +51,8 @@ void fid_list_release(struct fid_list *);
 
 /* Is there enough for metric m? -1 with a message. */
 int fid_check(const struct fset *real, const struct fset *gen, const struct fid_how *, enum fid_metric m);
-/* Appends the values that are wanted, a NAN and a warning for what cannot be had. Returns how many could not. */
+/* Appends the values that are wanted, a NAN and a warning for what cannot be had. Returns how many
+ * could not. */
 int fid_scores(const struct fset *real, const struct fset *gen, const struct fid_how *, const char *group,
     struct fid_list *);
 

@@ -142,9 +142,10 @@ nearest(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64
 			linalg_mul_nt_f32(x + r0 * d, y + c0 * d, dot, m, n, d);
 			for (int64_t r = 0; r < m; r++) {
 				struct neighbour *b = best + r * s.keep;
+				const float *line = dot + r * n;
 
 				for (int64_t c = 0; c < n; c++) {
-					const double d2 = nxs[r0 + r] + nys[c0 + c] - 2 * (double)dot[r * n + c];
+					const double d2 = nxs[r0 + r] + nys[c0 + c] - 2 * (double)line[c];
 
 					if (have[r] == s.keep && d2 >= b[s.keep - 1].d2)
 						continue;
