@@ -77,7 +77,8 @@ mkdir good
 cp gen/*.png good/
 rm "good/${third##*/}" "good/${last##*/}"
 run --no-cache real good >want7
-head -c 200 "$third" >cut && mv cut "$third"
+head -c 200 "$third" >short
+mv short "$third"
 echo text >"$last"
 run real bad >out
 is 'unreadable files midway' $? 1

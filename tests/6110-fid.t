@@ -81,8 +81,9 @@ fid real.npz gen.npy >out
 near 'statistics and a matrix' "$(value fid)" "$fid_value"
 fid --partial -o real2.npz real.npy >/dev/null
 ok 'statistics are the same bytes again' cmp real.npz real2.npz
-if python3 -c 'import numpy' 2>/dev/null; then
-	python3 -c '
+py=$(for p in python3 /usr/bin/python3; do $p -c 'import numpy' 2>/dev/null && echo $p; done | head -n 1)
+if [ -n "$py" ]; then
+	$py -c '
 import numpy as np
 x = np.load("real.npy").astype(float)
 f = np.load("real.npz")
