@@ -351,6 +351,7 @@ make(struct sd_files *f, const char *what)
 
 static struct rec_out records;
 static struct progress progress;
+static struct vae trained; /* its weights are fetched when the model is written */
 
 /* Notes the images of a stream of records; bad records are told. Returns how many were bad. */
 static int
@@ -445,8 +446,8 @@ train_vae(struct sd_files *f)
 	const struct vae_config *c = &f->cfg.vae;
 	int factor = 1 << (c->levels - 1);
 	struct sd_data data, held;
+	struct vae *m = &trained;
 	struct vae_train t;
-	struct vae m;
 	int bad, ret;
 
 	o.steps = o.steps ? o.steps : 1000;
@@ -469,25 +470,23 @@ train_vae(struct sd_files *f)
 	if (!data.n)
 		die("%s: no images to train on", o.images);
 	gpu_open(o.device);
-	if (vae_init(&m, c, F32, true) || params_load(&m.ps, &f->net[SD_VAE].st, "", PARAMS_LIST))
+	if (vae_init(m, c, F32, true) || params_load(&m->ps, &f->net[SD_VAE].st, "", PARAMS_LIST))
 		die("%s", errmsg());
 	rec_out_open(&records, 1, "standard output");
 	progress_start(&progress, "steps", (uint64_t)o.steps, o.quiet);
-	vae_train_init(&t, &m, &(struct vae_train_conf){ o.steps, o.lr, o.kl, o.seed });
+	vae_train_init(&t, m, &(struct vae_train_conf){ o.steps, o.lr, o.kl, o.seed });
 	ret = vae_train_run(&t, &(struct vae_train_run){ .data = &data, .batch = o.batch, .crop = o.crop, .every = 50,
 	    .stop = stop_wanted, .report = report_step });
 	if (ret)
 		die("%s", errmsg());
 	progress_end(&progress);
 	vae_train_release(&t);
-	judge(f, &m, &data, &held);
+	judge(f, m, &data, &held);
 	rec_out_close(&records);
 	weights_close(&f->net[SD_VAE]);
-	weights_from_params(&f->net[SD_VAE], f->path, &m.ps);
-	vae_release(&m);
+	weights_from_params(&f->net[SD_VAE], f->path, &m->ps);
 	sd_data_release(&data);
 	sd_data_release(&held);
-	gpu_close();
 	return bad ? EXIT_RECORDS : EXIT_OK;
 }
 
@@ -570,6 +569,10 @@ main(int argc, char **argv)
 		f.tokenizer = NULL;
 	}
 	sd_files_close(&f);
+	if (o.images) {
+		vae_release(&trained);
+		gpu_close();
+	}
 	if (stop_wanted())
 		stop_exit();
 	return code;

@@ -520,6 +520,7 @@ load_model(void)
 	po.dtype = dtypes[o.precision];
 	if (o.precision == PRECISION_AUTO && !gpu_info()->cpu && gpu_info()->f16)
 		po.dtype = F16;
+	po.as_stored = o.precision == PRECISION_AUTO && gpu_info()->f16;
 	if (po.dtype != F32 && !gpu_info()->f16)
 		die("%s stores no 16-bit numbers: --precision f32", gpu_info()->name);
 	/* the published autoencoders overflow f16 */

@@ -231,6 +231,7 @@ int
 st_open(struct safetensors *st, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct st_map *m = NULL;
 	struct stat sb;
 	void *map = NULL;
 	size_t n;
@@ -256,21 +257,44 @@ st_open(struct safetensors *st, const char *path)
 			return -1;
 		}
 	}
-	close(fd);
 	if (st_open_memory(st, map, n, path)) {
 		if (map)
 			munmap(map, n);
+		close(fd);
 		return -1;
 	}
-	st->map = map;
+	st->map = m = arena_alloc(&st->mem, sizeof(*m));
+	*m = (struct st_map){ map, n, fd };
+	for (int i = 0; i < st->n; i++)
+		st->t[i].map = m;
 	return 0;
+}
+
+void
+st_done(const struct st_tensor *t)
+{
+	const struct st_map *m = t->map;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = (size_t)t->n * dtypes[t->dtype].size, from;
+
+	/* a copy that was given other values keeps its map */
+	if (!m || n == 0 || (uintptr_t)t->data < (uintptr_t)m->p ||
+	    (uintptr_t)t->data + n > (uintptr_t)m->p + m->size)
+		return;
+	from = (size_t)((const char *)t->data - (const char *)m->p);
+	n += from % page;
+	from -= from % page;
+	/* the same part of the file in its own place, untouched as yet */
+	if (mmap((char *)m->p + from, n, PROT_READ, MAP_PRIVATE | MAP_FIXED, m->fd, (off_t)from) == MAP_FAILED)
+		die("mmap:");
 }
 
 void
 st_close(struct safetensors *st)
 {
-	if (st->map)
-		munmap(st->map, st->size);
+	if (st->map) {
+		munmap(st->map->p, st->size);
+		close(st->map->fd);
+	}
 	arena_release(&st->mem);
 	*st = (struct safetensors){ 0 };
 }
@@ -342,6 +366,10 @@ st_get_f32(const struct st_tensor *t, float *out)
 {
 	size_t n = (size_t)t->n;
 
+	if (t->get) {
+		t->get(t->src, out);
+		return;
+	}
 	/* floats are copied, so that NaNs keep their bits; the large files are of these types */
 	if (t->dtype == ST_F32 && n) {
 		memcpy(out, t->data, n * sizeof(*out));
@@ -370,6 +398,16 @@ st_get_f32(const struct st_tensor *t, float *out)
 void
 st_get_f64(const struct st_tensor *t, double *out)
 {
+	float *f;
+
+	if (t->get) {
+		f = xmalloc((size_t)t->n * sizeof(*f) + 1);
+		t->get(t->src, f);
+		for (size_t i = 0; i < (size_t)t->n; i++)
+			out[i] = f[i];
+		free(f);
+		return;
+	}
 	for (size_t i = 0; i < (size_t)t->n; i++)
 		out[i] = element(t, i);
 }
@@ -427,8 +465,28 @@ check_tensors(const struct st_tensor *t, int n)
 		if (t[i].ndim > ST_MAXDIM || count != t[i].n)
 			return err("tensor %s: its shape does not hold %" PRId64 " elements", t[i].name,
 			    t[i].n);
+		if (t[i].get && t[i].dtype != ST_F32 && t[i].dtype != ST_F16 && t[i].dtype != ST_BF16)
+			return err("tensor %s: made as a float, to be written as %s", t[i].name,
+			    dtypes[t[i].dtype].name);
 	}
 	return 0;
+}
+
+/* Makes the values and writes them as the tensor's dtype. */
+static void
+write_made(const struct st_tensor *t, FILE *fp)
+{
+	float *f = xmalloc((size_t)t->n * sizeof(*f) + 1);
+
+	t->get(t->src, f);
+	for (int64_t i = 0; i < t->n && t->dtype != ST_F32; i++) {
+		/* halves overwrite the floats that they came from */
+		uint16_t h = t->dtype == ST_F16 ? f32_to_f16(f[i]) : f32_to_bf16(f[i]);
+
+		memcpy((char *)f + 2 * i, &h, 2);
+	}
+	fwrite(f, 1, (size_t)bytes_of(t), fp);
+	free(f);
 }
 
 int
@@ -445,8 +503,13 @@ st_write(const char *path, const struct st_tensor *t, int n, const char *const *
 		length = header.len;
 		fwrite(&length, sizeof(length), 1, f.fp);
 		fwrite(header.s, 1, header.len, f.fp);
-		for (int i = 0; i < n && !ferror(f.fp); i++)
-			fwrite(t[i].data, 1, (size_t)bytes_of(&t[i]), f.fp);
+		for (int i = 0; i < n && !ferror(f.fp); i++) {
+			if (t[i].get)
+				write_made(&t[i], f.fp);
+			else
+				fwrite(t[i].data, 1, (size_t)bytes_of(&t[i]), f.fp);
+			st_done(&t[i]);
+		}
 		r = outfile_commit(&f); /* sees a failed write */
 	}
 	sb_release(&header);

@@ -19,11 +19,23 @@ struct st_tensor {
 	int64_t dim[ST_MAXDIM];
 	int64_t n;        /* elements */
 	const void *data; /* in the mapping; may be unaligned */
+	/* or get, which makes the values as f32 from src when they are wanted (data NULL then); such a tensor
+	 * is a float, and dtype is what it is written as */
+	void (*get)(const void *src, float *out);
+	const void *src;
+	const struct st_map *map; /* NULL: in memory */
+};
+
+/* A file as it is mapped. */
+struct st_map {
+	void *p;
+	size_t size;
+	int fd;
 };
 
 struct safetensors {
 	const char *path;
-	void *map;
+	struct st_map *map;
 	size_t size;
 	struct st_tensor *t; /* in the order of the header */
 	int n;
@@ -42,8 +54,12 @@ const char *st_meta(const struct safetensors *, const char *key);
 void st_get_f32(const struct st_tensor *, float *out);
 void st_get_f64(const struct st_tensor *, double *out);
 size_t st_dtype_size(enum st_dtype);
+/* The values were used: pages of the file that hold them may leave memory. They come back when they are
+ * looked at again. */
+void st_done(const struct st_tensor *);
 
-/* Writing: atomically, tensors in the order given. meta: pairs key, value, NULL-terminated, or NULL. */
+/* Writing: atomically, tensors in the order given; of those that are made when they are wanted one at a
+ * time is in memory. meta: pairs key, value, NULL-terminated, or NULL. */
 int st_write(const char *path, const struct st_tensor *t, int n, const char *const *meta);
 
 /* IEEE half and bfloat16, round to nearest even. */

@@ -281,6 +281,7 @@ gather(struct weights *out, const struct sd_config *c, enum sd_net net, const st
 				s.n *= at.parts;
 				s.dtype = ST_F32;
 				s.data = weights_alloc(out, bytes * (size_t)at.parts);
+				s.get = NULL;
 				weights_add(out, at.name, &s);
 				whole = &out->st.t[out->st.n - 1];
 			}

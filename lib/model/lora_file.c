@@ -387,6 +387,7 @@ lora_merge(const struct lora_file *f, enum sd_net net, double scale, struct weig
 		merge_one(e, scale, v);
 		t->dtype = ST_F32;
 		t->data = v;
+		t->get = NULL;
 	}
 }
 

@@ -46,12 +46,27 @@ pipeline_params(struct pipeline *p, enum sd_net net)
 	return p->has[net] ? ps[net] : NULL;
 }
 
+/* Are most of the weights f16? (What was merged into is not.) */
+static bool
+stored_half(const struct safetensors *st)
+{
+	int64_t half = 0, all = 0;
+
+	for (int i = 0; i < st->n; i++) {
+		all += st->t[i].n;
+		half += st->t[i].dtype == ST_F16 ? st->t[i].n : 0;
+	}
+	return 2 * half > all;
+}
+
 static int
 load_net(struct pipeline *p, const struct sd_files *f, enum sd_net net, const struct pipeline_opts *o)
 {
 	bool train = o->train >> net & 1;
 	enum dtype dtype = train ? F32 : net == SD_VAE ? o->vae_dtype : o->dtype;
 
+	if (o->as_stored && !train && net != SD_VAE && stored_half(&f->net[net].st))
+		dtype = F16;
 	if (init_net(p, net, dtype, train))
 		return -1;
 	p->has[net] = true;
@@ -135,6 +150,7 @@ pipeline_widen(struct pipeline *p)
 	if (!any)
 		return 0;
 	p->opts.dtype = p->opts.vae_dtype = F32;
+	p->opts.as_stored = false;
 	if (open_files(p, &f))
 		return -1;
 	for (int i = 0; i < SD_NETS && ret > 0; i++) {

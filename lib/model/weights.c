@@ -83,19 +83,10 @@ weights_from_params(struct weights *w, const char *path, const struct params *ps
 {
 	weights_init(w, path);
 	for (int i = 0; i < ps->n; i++) {
-		const struct param *p = ps->p[i];
-		struct st_tensor t = { .dtype = ST_F32, .ndim = p->ndim, .n = p->n };
-		void *v = weights_alloc(w, (size_t)p->n * 8);
+		struct st_tensor t;
 
-		memcpy(t.dim, p->dim, (size_t)p->ndim * sizeof(*p->dim));
-		if (p->kind == PARAM_COUNT) {
-			t.dtype = ST_I64;
-			memcpy(v, &p->count, 8);
-		} else {
-			params_get(p, v);
-		}
-		t.data = v;
-		weights_add(w, p->name, &t);
+		param_as_tensor(ps->p[i], &t);
+		weights_add(w, t.name, &t);
 	}
 }
 
@@ -240,30 +231,27 @@ bytes_as(const struct st_tensor *t, enum st_dtype dtype)
 	return t->n * (int64_t)st_dtype_size(is_float(t->dtype) ? dtype : t->dtype);
 }
 
-/* The tensor as dtype; *mem: memory to free after use. */
+static void
+values_of(const void *tensor, float *out)
+{
+	st_get_f32(tensor, out);
+	st_done(tensor);
+}
+
+/* The tensor as dtype, converted when it is written. */
 static struct st_tensor
-convert(const struct st_tensor *t, enum st_dtype dtype, void **mem)
+convert(const struct st_tensor *t, enum st_dtype dtype)
 {
 	struct st_tensor out = *t;
-	float *f;
-	uint16_t *h;
 
-	*mem = NULL;
 	if (t->dtype == dtype || !is_float(t->dtype))
 		return out;
-	*mem = f = xmalloc((size_t)t->n * sizeof(*f) + 1);
-	st_get_f32(t, f);
 	out.dtype = dtype;
-	out.data = f;
-	if (dtype == ST_F32)
-		return out;
-	/* halves overwrite the floats that they came from */
-	h = *mem;
-	for (int64_t i = 0; i < t->n; i++) {
-		float x = f[i];
-		uint16_t half = dtype == ST_F16 ? f32_to_f16(x) : f32_to_bf16(x);
-
-		memcpy(h + i, &half, sizeof(half));
+	if (!t->get) {
+		out.get = values_of;
+		out.src = t;
+		out.data = NULL;
+		out.map = NULL;
 	}
 	return out;
 }
@@ -273,15 +261,11 @@ write_some(const struct weights *w, int from, int to, const char *path, enum st_
     const char *const *meta)
 {
 	struct st_tensor *t = xcalloc((size_t)(to - from) + 1, sizeof(*t));
-	void **mem = xcalloc((size_t)(to - from) + 1, sizeof(*mem));
 	int ret;
 
 	for (int i = from; i < to; i++)
-		t[i - from] = convert(&w->st.t[i], dtype, &mem[i - from]);
+		t[i - from] = convert(&w->st.t[i], dtype);
 	ret = st_write(path, t, to - from, meta);
-	for (int i = 0; i < to - from; i++)
-		free(mem[i]);
-	free(mem);
 	free(t);
 	return ret;
 }

@@ -254,8 +254,8 @@ swap_inner(float *out, const float *in, int64_t a, int64_t b, int64_t c)
 				out[(i * c + k) * b + j] = in[(i * b + j) * c + k];
 }
 
-static bool
-permuted(const struct param *p)
+bool
+param_permuted(const struct param *p)
 {
 	return (p->kind == PARAM_CONV || p->kind == PARAM_CONV_T) && p->dim[1] > 1 &&
 	    p->dim[2] * p->dim[3] > 1;
@@ -266,7 +266,7 @@ get_as_file(const struct param *p, const struct tensor *t, float *out)
 {
 	float *tmp;
 
-	if (!permuted(p)) {
+	if (!param_permuted(p)) {
 		tensor_get(t, out);
 		return;
 	}
@@ -293,7 +293,7 @@ params_put(struct param *p, const float *in)
 {
 	float *tmp;
 
-	if (!permuted(p)) {
+	if (!param_permuted(p)) {
 		tensor_set(p->t, in);
 		return;
 	}
@@ -301,228 +301,6 @@ params_put(struct param *p, const float *in)
 	swap_inner(tmp, in, p->dim[0], p->dim[1], p->dim[2] * p->dim[3]);
 	tensor_set(p->t, tmp);
 	free(tmp);
-}
-
-/* ---- files -------------------------------------------------------------------------------------- */
-
-static bool
-same_shape(const struct param *p, const struct st_tensor *s)
-{
-	if (p->ndim != s->ndim)
-		return false;
-	for (int i = 0; i < p->ndim; i++)
-		if (p->dim[i] != s->dim[i])
-			return false;
-	return true;
-}
-
-/* Words whose exponent bits are all set are infinities or no numbers. */
-static bool
-words_finite(const char *p, int64_t n, size_t size, uint32_t exponent)
-{
-	uint32_t bad = 0;
-
-	for (int64_t i = 0; i < n && !bad; i += 4096) {
-		int64_t end = i + 4096 < n ? i + 4096 : n;
-
-		if (size == 4) {
-			for (int64_t k = i; k < end; k++) {
-				uint32_t w;
-
-				memcpy(&w, p + 4 * k, 4);
-				bad |= (w & exponent) == exponent;
-			}
-			continue;
-		}
-		for (int64_t k = i; k < end; k++) {
-			uint16_t w;
-
-			memcpy(&w, p + 2 * k, 2);
-			bad |= (w & exponent) == exponent;
-		}
-	}
-	return !bad;
-}
-
-static bool
-all_finite(const struct st_tensor *s)
-{
-	float *v;
-	bool ok = true;
-
-	switch (s->dtype) {
-	case ST_F32:
-		return words_finite(s->data, s->n, 4, 0x7f800000);
-	case ST_F16:
-		return words_finite(s->data, s->n, 2, 0x7c00);
-	case ST_BF16:
-		return words_finite(s->data, s->n, 2, 0x7f80);
-	default:
-		break;
-	}
-	v = xmalloc((size_t)s->n * sizeof(*v));
-	st_get_f32(s, v);
-	for (int64_t i = 0; i < s->n && ok; i++)
-		ok = isfinite(v[i]);
-	free(v);
-	return ok;
-}
-
-static void
-put_shape(struct sb *sb, int ndim, const int64_t *dim)
-{
-	sb_putc(sb, '[');
-	for (int i = 0; i < ndim; i++)
-		sb_printf(sb, "%s%lld", i ? "," : "", (long long)dim[i]);
-	sb_putc(sb, ']');
-}
-
-/* What does not fit: the first few in the message, or each on stderr. */
-struct misfits {
-	struct sb sb;
-	const char *path;
-	int n;
-	bool list;
-};
-
-static void
-complain(struct misfits *m, const char *word, const char *name, const struct param *p,
-    const struct st_tensor *s)
-{
-	struct sb sb = { 0 };
-
-	sb_printf(&sb, "%s %s", word, name);
-	if (p) {
-		sb_putc(&sb, ' ');
-		put_shape(&sb, s->ndim, s->dim);
-		sb_puts(&sb, ", not ");
-		put_shape(&sb, p->ndim, p->dim);
-	}
-	if (m->list)
-		warn("%s: %s", m->path, sb.s);
-	else if (m->n < 8)
-		sb_printf(&m->sb, "%s%s", m->n ? "; " : ": ", sb.s);
-	m->n++;
-	sb_release(&sb);
-}
-
-int
-params_check(const struct params *ps, const struct safetensors *st, const char *prefix, int flags)
-{
-	struct misfits m = { .path = st->path, .list = flags & PARAMS_LIST };
-	size_t plen = strlen(prefix);
-
-	for (int i = 0; i < ps->n; i++) {
-		const struct param *p = ps->p[i];
-		const struct st_tensor *s;
-
-		if (strncmp(p->name, prefix, plen))
-			continue;
-		s = st_find(st, p->name + plen);
-		if (!s) {
-			if (!(flags & PARAMS_MISSING) && p->kind != PARAM_COUNT)
-				complain(&m, "missing", p->name + plen, NULL, NULL);
-		} else if (!same_shape(p, s)) {
-			complain(&m, "misshapen", s->name, p, s);
-		} else if (p->kind != PARAM_COUNT && !all_finite(s)) {
-			complain(&m, "not finite:", s->name, NULL, NULL);
-		}
-	}
-	for (int i = 0; i < st->n && !(flags & PARAMS_EXTRA); i++) {
-		char *full = xasprintf("%s%s", prefix, st->t[i].name);
-
-		if (!params_find(ps, full))
-			complain(&m, "unknown", st->t[i].name, NULL, NULL);
-		free(full);
-	}
-	if (m.n > 8 && !m.list)
-		sb_printf(&m.sb, "; and %d more", m.n - 8);
-	if (m.list && m.n)
-		sb_printf(&m.sb, " (%d tensors)", m.n);
-	if (m.n)
-		err("%s: does not fit this network%s", st->path, m.sb.s);
-	sb_release(&m.sb);
-	return m.n ? -1 : 0;
-}
-
-/* As bytes where the file has what the device wants; by way of floats otherwise. */
-static void
-load_one(struct param *p, const struct st_tensor *s)
-{
-	static const enum st_dtype same[] = { [F32] = ST_F32, [F16] = ST_F16, [BF16] = ST_BF16 };
-	float *v;
-
-	if (p->kind != PARAM_COUNT && !permuted(p) && same[p->t->dtype] == s->dtype) {
-		gpu_write(p->t->buf, p->t->off, s->data, (size_t)s->n * dtype_size(p->t->dtype));
-		p->t->version++;
-		return;
-	}
-	v = xmalloc(((size_t)s->n + 1) * sizeof(*v));
-	st_get_f32(s, v);
-	if (p->kind == PARAM_COUNT)
-		p->count = (int64_t)v[0];
-	else
-		params_put(p, v);
-	free(v);
-}
-
-int
-params_load(struct params *ps, const struct safetensors *st, const char *prefix, int flags)
-{
-	size_t plen = strlen(prefix);
-
-	if (params_check(ps, st, prefix, flags))
-		return -1;
-	for (int i = 0; i < ps->n; i++) {
-		struct param *p = ps->p[i];
-		const struct st_tensor *s;
-
-		if (strncmp(p->name, prefix, plen) == 0 && (s = st_find(st, p->name + plen)))
-			load_one(p, s);
-	}
-	return 0;
-}
-
-int
-params_load_file(struct params *ps, const char *path, int flags)
-{
-	struct safetensors st;
-	int r;
-
-	if (st_open(&st, path))
-		return -1;
-	r = params_load(ps, &st, "", flags);
-	st_close(&st);
-	return r;
-}
-
-int
-params_save(const struct params *ps, const char *path, const char *const *meta)
-{
-	struct st_tensor *t = xcalloc((size_t)ps->n + 1, sizeof(*t));
-	int r;
-
-	for (int i = 0; i < ps->n; i++) {
-		struct param *p = ps->p[i];
-		float *v;
-
-		t[i] = (struct st_tensor){ .name = p->name, .dtype = ST_F32, .ndim = p->ndim, .n = p->n };
-		memcpy(t[i].dim, p->dim, (size_t)p->ndim * sizeof(*p->dim));
-		if (p->kind == PARAM_COUNT) {
-			t[i].dtype = ST_I64;
-			t[i].data = &p->count;
-			continue;
-		}
-		v = xmalloc((size_t)p->n * sizeof(*v));
-		params_get(p, v);
-		t[i].data = v;
-	}
-	r = st_write(path, t, ps->n, meta);
-	for (int i = 0; i < ps->n; i++)
-		if (ps->p[i]->kind != PARAM_COUNT)
-			free((void *)t[i].data);
-	free(t);
-	return r;
 }
 
 /* ---- gradients ---------------------------------------------------------------------------------- */

@@ -108,6 +108,8 @@ int params_freeze(struct params *, const char *prefix, bool frozen);
 void params_get(const struct param *, float *out);
 void params_get_grad(const struct param *, float *out);
 void params_put(struct param *, const float *in);
+/* Does the engine want [O,KH,KW,I] where the file has [O,I,KH,KW]? (Not where they are the same bytes.) */
+bool param_permuted(const struct param *);
 
 enum {
 	PARAMS_EXTRA = 1,   /* extra or */
@@ -115,13 +117,18 @@ enum {
 	PARAMS_LIST = 4     /* every misfit is said on stderr, a line each, and only counted in the message */
 };
 /* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
- * the prefix. Tensors missing, left over, of another shape or not finite are all listed: -1 with a
- * message, nothing changed. */
+ * the prefix; each is read once, a piece at a time, and kept in its own type where the values have it.
+ * Tensors missing, left over, of another shape or not finite are all listed: -1 with a message. Nothing
+ * is changed then, unless what was wrong were numbers that are none: these are seen when the rest is in
+ * place. */
 int params_load(struct params *, const struct safetensors *, const char *prefix, int flags);
 /* Only the check. */
 int params_check(const struct params *, const struct safetensors *, const char *prefix, int flags);
 int params_load_file(struct params *, const char *path, int flags);
-/* Writes all, F32 and I64, in the order they were added. meta as st_write's. */
+/* A parameter as a tensor of a file, whose values are fetched from the device when they are wanted. */
+void param_as_tensor(const struct param *, struct st_tensor *);
+/* Writes all, F32 and I64, in the order they were added; one at a time is in host memory. meta as
+ * st_write's. */
 int params_save(const struct params *, const char *path, const char *const *meta);
 
 /* ---- gradients ------------------------------------------------------------------------------- */

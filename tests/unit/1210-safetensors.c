@@ -294,6 +294,60 @@ what_is_written_is_read(void **state)
 	unlink(path);
 }
 
+static void
+halves_of(const void *src, float *out)
+{
+	for (int i = 0; i < 3; i++)
+		out[i] = ((const float *)src)[i] / 2;
+}
+
+/* Values that are made when they are wanted; pages that are given back and come again. */
+static void
+made_and_done(void **state)
+{
+	enum { MANY = 5000 };
+	static const float a[3] = { 1, 2, 65520 };
+	static float many[MANY];
+	struct st_tensor t[] = {
+		{ .name = "f32", .dtype = ST_F32, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
+		{ .name = "many", .dtype = ST_F32, .ndim = 1, .dim = { MANY }, .n = MANY, .data = many },
+		{ .name = "f16", .dtype = ST_F16, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
+		{ .name = "bf16", .dtype = ST_BF16, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
+	};
+	static const uint16_t f16[] = { 0x3800, 0x3c00, 0x7800 }, bf16[] = { 0x3f00, 0x3f80, 0x4700 };
+	char path[] = "/tmp/phantom-st.XXXXXX";
+	struct safetensors st;
+	double d[3];
+	float f[3];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		many[i] = (float)i;
+	close(mkstemp(path));
+	assert_int_equal(st_write(path, t, 4, NULL), 0);
+	st_get_f64(&t[0], d);
+	assert_true(d[0] == 0.5 && d[2] == 32760);
+	assert_int_equal(st_open(&st, path), 0);
+	for (int k = 0; k < 3; k++) {
+		struct st_tensor copy = *st_find(&st, "many");
+
+		st_get_f32(st_find(&st, "f32"), f);
+		assert_true(f[0] == 0.5f && f[1] == 1 && f[2] == 32760);
+		assert_memory_equal(st_find(&st, "f16")->data, f16, sizeof(f16));
+		assert_memory_equal(st_find(&st, "bf16")->data, bf16, sizeof(bf16));
+		assert_memory_equal(copy.data, many, sizeof(many));
+		for (int i = 0; i < st.n; i++)
+			st_done(&st.t[i]);
+		copy.data = many; /* not of the file: left alone */
+		st_done(&copy);
+		assert_true(many[MANY - 1] == MANY - 1);
+	}
+	st_close(&st);
+	t[0].dtype = ST_I64;
+	assert_int_equal(st_write(path, t, 1, NULL), -1);
+	unlink(path);
+}
+
 /* The nearest half to x by search over all finite ones, ties to the even pattern. */
 static uint16_t
 nearest_half(double x)
@@ -481,6 +535,7 @@ main(void)
 		cmocka_unit_test(a_header_length_is_checked),
 		cmocka_unit_test(all_types_convert),
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(made_and_done),
 		cmocka_unit_test(halves_convert),
 		cmocka_unit_test(brain_floats_convert),
 		cmocka_unit_test(npy_is_numpys),

@@ -1,5 +1,6 @@
 /* Parameters: layouts, files, gradients, ranges; first values; the segmentation nets' shapes. */
 #include "base/err.h"
+#include "base/rng.h"
 #include "base/file.h"
 #include "gpu/gpu.h"
 #include "model/segnet.h"
@@ -155,6 +156,67 @@ what_does_not_fit_is_listed(void **state)
 	scope_close();
 }
 
+/* Tensors of several pieces, from each type into each, turned and not; a number that is none at the end. */
+static void
+pieces(void **state)
+{
+	enum { O = 530, I = 60, N = O * I * 9 };
+	static const enum dtype dtypes[] = { F32, F16, BF16 };
+	static const enum st_dtype stored[] = { ST_F32, ST_F16, ST_BF16, ST_F64 };
+	const int64_t dim[] = { O, I, 3, 3 }, flat[] = { N / 10, 10 };
+	float *x = xmalloc(N * sizeof(*x)), *got = xmalloc(N * sizeof(*got));
+	double *wide = xmalloc(N * sizeof(*wide));
+	uint16_t *half = xmalloc(N * sizeof(*half));
+	struct rng r;
+
+	(void)state;
+	rng_init(&r, 1, 0);
+	for (int i = 0; i < N; i++)
+		x[i] = 2 * rng_float(&r) - 1;
+	for (size_t k = 0; k < 4; k++)
+		for (size_t d = 0; d < 3; d++) {
+			struct st_tensor t[2] = { { .name = "conv", .dtype = stored[k], .ndim = 4, .n = N },
+				{ .name = "flat", .dtype = stored[k], .ndim = 2, .n = N } };
+			struct safetensors st = { .path = "file", .t = t, .n = 2 };
+			struct params ps;
+
+			memcpy(t[0].dim, dim, sizeof(dim));
+			memcpy(t[1].dim, flat, sizeof(flat));
+			for (int i = 0; i < N; i++) {
+				half[i] = stored[k] == ST_F16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
+				wide[i] = x[i];
+			}
+			t[0].data = t[1].data = stored[k] == ST_F32 ? (void *)x : stored[k] == ST_F64 ? (void *)wide : half;
+			params_init(&ps, dtypes[d], false);
+			params_add(&ps, NULL, PARAM_CONV, 4, dim, "conv");
+			params_add(&ps, NULL, PARAM_PLAIN, 2, flat, "flat");
+			params_ready(&ps);
+			assert_int_equal(params_load(&ps, &st, "", 0), 0);
+			for (int p = 0; p < 2; p++) {
+				params_get(ps.p[p], got);
+				for (int i = 0; i < N; i++) {
+					float v = stored[k] == ST_F16 ? f16_to_f32(half[i])
+					    : stored[k] == ST_BF16 ? bf16_to_f32(half[i]) : x[i];
+
+					v = dtypes[d] == F16 ? f16_to_f32(f32_to_f16(v))
+					    : dtypes[d] == BF16 ? bf16_to_f32(f32_to_bf16(v)) : v;
+					assert_true(got[i] == v);
+				}
+			}
+			half[N - 1] = 0x7f80 | 0x7c00;
+			x[N - 1] = HUGE_VALF;
+			wide[N - 1] = HUGE_VAL;
+			assert_int_equal(params_load(&ps, &st, "", 0), -1);
+			assert_non_null(strstr(errmsg(), "not finite: conv; not finite: flat"));
+			x[N - 1] = 0;
+			params_release(&ps);
+		}
+	free(x);
+	free(got);
+	free(half);
+	free(wide);
+}
+
 static void
 gradients_reach_what_was_used(void **state)
 {
@@ -306,6 +368,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_keep_their_layout),
 		cmocka_unit_test(what_does_not_fit_is_listed),
+		cmocka_unit_test(pieces),
 		cmocka_unit_test(gradients_reach_what_was_used),
 		cmocka_unit_test(first_values_have_their_spread),
 		cmocka_unit_test(nets_have_the_published_sizes),
