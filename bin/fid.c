@@ -145,7 +145,7 @@ check_options(int operands)
 static struct fset_how
 reading(void)
 {
-	const bool images_only = images.network != NULL;
+	const char *network = images.network;
 	static char *cache;
 
 	if (!images.network)
@@ -157,7 +157,7 @@ reading(void)
 	}
 	return (struct fset_how){ .ro = &o.rec, .out = &out, .by = o.by, .groups = &groups,
 		.scores = o.scores, .lines = o.per_image || filtering(),
-		.images = images.weights ? &images : NULL, .images_only = images_only };
+		.images = images.weights ? &images : NULL, .network = network };
 }
 
 /* ---- statistics ------------------------------------------------------------------------------ */

@@ -123,6 +123,41 @@ cp real/*.png classes/b/
 run --by label --metrics fid classes classes >out
 is 'folders are labels' "$(sed -n 's/.*"label": "\([ab]\)".*/\1/p' out | tr '\n' ' ')" 'a b '
 
+# two programs at once, on one cache
+rm -rf cache/phantom/features
+run real gen >a &
+pid=$!
+run gen real >b
+wait $pid
+run real gen >out
+ok 'two programs share a cache' cmp a want
+ok 'and leave it whole' cmp out want
+mkmodel -o clip.safetensors clip-mini >/dev/null
+fid --network clip --weights clip.safetensors --metrics cmmd real gen >out 2>stderr
+is "CMMD of CLIP's features" $? 0
+ok 'is above 0' awk -F '"value": ' '{ exit !($2 + 0 > 0) }' out
+
+# ---- features that embed made ----
+# shellcheck disable=SC2086
+embed -q $net -o real.npy real.jsonl >real-e.jsonl
+# shellcheck disable=SC2086
+embed -q $net --inline gen.jsonl >gen-e.jsonl
+fid --metrics fid,precision --neighbours 3 real-e.jsonl gen-e.jsonl >out 2>stderr
+ok "embed's vectors give the same" cmp out want
+run --no-cache real gen-e.jsonl >out
+ok 'images beside vectors of the same network' cmp out want
+# shellcheck disable=SC2086
+embed -q $net -o pipe.npy gen.jsonl | fid --metrics fid,precision --neighbours 3 real-e.jsonl >out 2>stderr
+ok 'through a pipe' cmp out want
+fid --network dino --weights other.safetensors --metrics fid real gen-e.jsonl >out 2>stderr
+is 'vectors by other weights' $? 2
+like 'are refused' "$(cat stderr)" '*are not of the same weights: *'
+sed 's/"embedding_network":"dino"/"embedding_network":"clip"/' gen-e.jsonl >clip.jsonl
+run --no-cache real clip.jsonl >out
+ok 'vectors of another network than asked for: the images are looked at' cmp out want
+fid --metrics fid real-e.jsonl clip.jsonl >out 2>stderr
+is 'and without images they are refused' $? 2
+
 # ---- killed ----
 # shellcheck disable=SC2086
 fid $net --partial --no-cache -o killed.npz real >/dev/null 2>&1 &

@@ -466,8 +466,9 @@ one(struct rec *r, void *ctx)
 {
 	struct reading *in = ctx;
 	struct fset *s = in->s;
-	const bool features = !in->how->images_only &&
-	    (rec_get(r, "embedding_file") || rec_get(r, "embedding"));
+	const char *network = rec_str(r, "embedding_network");
+	const bool features = (rec_get(r, "embedding_file") || rec_get(r, "embedding")) &&
+	    (!in->how->network || !network || strcmp(network, in->how->network) == 0);
 	struct fset_row *row = add_row(s);
 	const char *group = in->how->by ? rec_text(r, in->how->by) : NULL;
 	int rc;

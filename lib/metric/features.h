@@ -64,7 +64,7 @@ struct fset_how {
 	const char *scores;       /* field with an array of shares (or logits) of classes, or NULL */
 	bool lines;               /* keep the records' lines */
 	struct fset_images *images; /* turns images into features */
-	bool images_only;         /* features that the records name do not count */
+	const char *network;      /* features that the records say are of another do not count; or NULL */
 };
 
 /* Ends the program (EXIT_FATAL) if the operand cannot be read at all or no image of it is left. */
