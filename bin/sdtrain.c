@@ -25,9 +25,10 @@ static struct opts {
 	int64_t jobs;
 	/* data */
 	const char *caption_key, *image_key, *label_key, *prompt, *folder, *classes, *prompt_head, *cache_dir;
+	const char *captions_dir;
 	int64_t resolution, samples, per_image, class_tokens, cache_room;
 	double empty;
-	bool center, flip, cache;
+	bool center, flip, cache, from_names;
 	int padding;
 	/* prior preservation */
 	const char *class_prompt, *class_dir;
@@ -124,6 +125,8 @@ static const struct opt table[] = {
 	{ 0, "image-folder", OPT_STR, &o.folder, NULL, NULL, 0, 0 },
 	{ 0, "instance-data-dir", OPT_STR, &o.folder, NULL, NULL, 0, 0 },
 	{ 0, "with-prior-preservation", OPT_FLAG, &o.prior, NULL, NULL, 0, 0 },
+	{ 0, "image-captions-filename", OPT_FLAG, &o.from_names, NULL, NULL, 0, 0 },
+	{ 0, "captions-dir", OPT_STR, &o.captions_dir, NULL, NULL, 0, 0 },
 	{ 0, "class-data-dir", OPT_STR, &o.class_dir, NULL, NULL, 0, 0 },
 	{ 0, "sample-batch-size", OPT_INT, &o.class_batch, NULL, NULL, 1, 64 },
 	{ 0, "prior-loss-weight", OPT_FLOAT, &o.prior_weight, NULL, NULL, 0, 1e6 },
@@ -291,8 +294,10 @@ check_options(void)
 		usage_error("--with_prior_preservation wants --class-prompt");
 	if (o.rank && o.use_ema)
 		usage_error("--use-ema is for whole networks, not for low-rank changes");
-	if (o.folder && !o.prompt)
+	if (o.folder && !o.prompt && !o.from_names)
 		usage_error("--image-folder wants --instance-prompt: there are no captions");
+	if (o.captions_dir && !o.from_names)
+		usage_error("--captions-dir goes with --image-captions-filename");
 	if (o.rank && o.single_dir)
 		usage_error("--session-dir is for whole models");
 	if (!o.alpha)
@@ -343,7 +348,8 @@ data_conf(const struct sd_config *cfg)
 	return (struct sd_data_conf){ .resolution = (int)o.resolution, .channels = cfg->vae.in_channels,
 		.center_crop = o.center, .flip = o.flip, .upright = o.prompt != NULL, .one_crop = o.cache,
 		.empty = o.empty, .seed = o.seed, .image_key = o.image_key, .caption_key = o.caption_key,
-		.label_key = o.label_key, .prompt = o.prompt, .prompt_head = o.prompt_head,
+		.label_key = o.label_key, .prompt = o.prompt, .from_names = o.from_names,
+		.captions_dir = o.captions_dir, .prompt_head = o.prompt_head,
 		.classes = cfg->classes.classes ? &cfg->classes : NULL };
 }
 
@@ -397,6 +403,7 @@ read_class_images(void)
 	if (stop_wanted())
 		stop_exit();
 	conf.prompt = o.class_prompt;
+	conf.from_names = false;
 	conf.seed ^= fnv1a("class", 5);
 	sd_data_init(&class_data, &conf, IMAGES);
 	if (sd_data_add_folder(&class_data, dir) < 0)
@@ -459,8 +466,9 @@ plan(const struct sd_setup *s, struct sd_config *cfg)
 		o.resolution = (int64_t)cfg->unet.sample_size * factor;
 	if (o.resolution % factor)
 		usage_error("--resolution: want a multiple of %d", factor);
-	if (o.class_prompt && cfg->classes.classes)
-		usage_error("--class-prompt is for models of text");
+	if (cfg->classes.classes && (o.class_prompt || o.text || o.single_dir || o.from_names))
+		usage_error("--class-prompt, --train-text-encoder, --session-dir and --image-captions-filename are "
+		    "for models of text");
 	c = plan_conf(s, cfg);
 	if (sd_plan_make(&p, &c))
 		die("%s", errmsg());

@@ -100,6 +100,14 @@ train -o db --max-steps 1 --instance-prompt x --class-prompt 'a cell' --num-clas
     --prior-loss-weight 0.3 --image-folder shapes >db.log 2>&1
 is 'the loss is that of both' "$(awk -F'[:,]' '/instance_loss/ { for (i = 1; i < NF; i++) v[$i] = $(i + 1);
 	d = v["\"loss\""] - v["\"instance_loss\""] - 0.3 * v["\"prior_loss\""]; print (d < 1e-6 && d > -1e-6) }' db.log)" 1
+mkdir named captions
+cp shapes/1_image.png 'named/12_a cell-(3).png'
+echo 'of two' >'captions/12_a cell-(3).txt'
+printf '{"id":"12_a cell-(3).png","file_name":"named/12_a cell-(3).png","text":" a cell of two"}\n' >named.jsonl
+train -o names --max-steps 2 --checkpoint-steps 2 --image-folder named --image-captions-filename --captions-dir captions \
+    >/dev/null
+train -o named1 --max-steps 2 --checkpoint-steps 2 named.jsonl >/dev/null
+same "captions from files' names" names/checkpoint-2/$unet named1/checkpoint-2/$unet
 rc 0 'a model of classes trains on' sdtrain -q -m a -o classes2 -b 4 --max-steps 1 --validation-prompt 1 \
     --num-validation-images 1 --validation-steps 1 --steps 2 shapes.jsonl
 like 'and draws a class' "$(grep eval stdout)" '*"label":"1"*'

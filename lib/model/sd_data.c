@@ -70,6 +70,34 @@ add_text(struct sd_item *it, const char *s)
 	it->text[it->ntext++] = xstrdup(s);
 }
 
+/* "12_a cell (3).png" is "a cell": without digits, ( ) and -, with a space for _; then what STEM.txt says,
+ * where there is one. */
+static void
+text_of_name(const struct sd_data_conf *c, const char *path, struct sd_item *it)
+{
+	const char *base = path_base(path);
+	size_t stem = strlen(base) - strlen(path_ext(path)), len, end;
+	char *file, *more;
+	struct sb sb = { 0 };
+
+	sb_puts(&sb, "");
+	for (size_t i = 0; i < stem; i++)
+		if (!strchr("0123456789()-", base[i]))
+			sb_putc(&sb, base[i] == '_' ? ' ' : base[i]);
+	if (c->captions_dir) {
+		file = xasprintf("%s/%.*s.txt", c->captions_dir, (int)stem, base);
+		if (file_exists(file) && file_read(file, 1 << 20, &more, &len) == 0) {
+			for (end = len; end && strchr(" \r\n\t", more[end - 1]); end--)
+				;
+			sb_printf(&sb, "%s%.*s", sb.len ? " " : "", (int)end, more);
+			free(more);
+		}
+		free(file);
+	}
+	add_text(it, sb.s);
+	sb_release(&sb);
+}
+
 /* A caption, or a list of them to choose from. */
 static int
 captions_of(const struct sd_data_conf *c, struct rec *r, struct sd_item *it)
@@ -79,6 +107,10 @@ captions_of(const struct sd_data_conf *c, struct rec *r, struct sd_item *it)
 	struct json j;
 	int ret = 0;
 
+	if (c->from_names) {
+		text_of_name(c, it->path, it);
+		return 0;
+	}
 	if (c->prompt) {
 		add_text(it, c->prompt);
 		return 0;
@@ -156,6 +188,7 @@ sd_data_add(struct sd_data *d, struct rec *r)
 
 	if (!path)
 		return -1;
+	it.path = xstrdup(path);
 	ret = split_of(r, &it.split);
 	if (ret == 0)
 		ret = c->classes ? class_of(c, r, &it) : captions_of(c, r, &it);
@@ -164,7 +197,6 @@ sd_data_add(struct sd_data *d, struct rec *r)
 		return -1;
 	}
 	it.id = xstrdup(rec_id(r));
-	it.path = xstrdup(path);
 	it.input = xstrdup(r->input ? r->input : "-");
 	rec_write(r, &line);
 	d->hash = (d->hash ^ fnv1a(line.s, line.len)) * 1099511628211u;
@@ -178,7 +210,10 @@ sd_data_add_file(struct sd_data *d, const char *path)
 {
 	struct sd_item it = { .id = xstrdup(path_base(path)), .path = xstrdup(path), .input = xstrdup("-") };
 
-	add_text(&it, d->conf.prompt);
+	if (d->conf.from_names)
+		text_of_name(&d->conf, path, &it);
+	else
+		add_text(&it, d->conf.prompt);
 	d->hash = (d->hash ^ fnv1a(it.id, strlen(it.id))) * 1099511628211u;
 	keep(d, &it);
 }

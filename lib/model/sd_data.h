@@ -24,6 +24,8 @@ struct sd_data_conf {
 	uint64_t seed;
 	const char *image_key, *caption_key, *label_key; /* of records */
 	const char *prompt;         /* the caption of all, or NULL: the record's */
+	bool from_names;            /* captions are the letters of the files' names */
+	const char *captions_dir;   /* to which STEM.txt in this folder is added; or NULL */
 	const char *prompt_head;    /* a caption that begins so names a class by its rest; or NULL */
 	const struct class_config *classes; /* instead of captions; NULL: captions */
 };
@@ -50,7 +52,7 @@ void sd_data_init(struct sd_data *, const struct sd_data_conf *, size_t room);
 void sd_data_release(struct sd_data *);
 /* Notes a record. -1 with a message: it names no image, or no caption or class. */
 int sd_data_add(struct sd_data *, struct rec *);
-/* Notes an image that no record tells of; the caption is conf.prompt. */
+/* Notes an image that no record tells of; the caption is conf.prompt, or the file's name. */
 void sd_data_add_file(struct sd_data *, const char *path);
 /* Every image file (.jpg, .jpeg, .png) of a folder, by name. Returns how many, or -1 with a message. */
 int64_t sd_data_add_folder(struct sd_data *, const char *dir);
