@@ -21,12 +21,12 @@ main()
 	const uint last = n / 4, groups = (n + 3) / 4;
 
 	FLAT(i, groups) {
-		vec4 old = y[i], v = LD4(x, i);
+		vec4 v = LD4(x, i);
 
 		if (SET == 0)
-			v += old;
+			v += y[i];
 		if (i == last)
-			v = mix(old, v, lessThan(uvec4(0, 1, 2, 3), uvec4(n & 3)));
+			v = mix(y[i], v, lessThan(uvec4(0, 1, 2, 3), uvec4(n & 3)));
 		y[i] = v;
 	}
 }

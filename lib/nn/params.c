@@ -285,7 +285,10 @@ params_get(const struct param *p, float *out)
 void
 params_get_grad(const struct param *p, float *out)
 {
-	get_as_file(p, p->t->grad, out);
+	if (p->t->grad->stale && !param_has_grad(p))
+		memset(out, 0, (size_t)p->n * sizeof(*out));
+	else
+		get_as_file(p, p->t->grad, out);
 }
 
 void
@@ -305,15 +308,16 @@ params_put(struct param *p, const float *in)
 
 /* ---- gradients ---------------------------------------------------------------------------------- */
 
+/* Nothing is written: the first gradient takes the place of what is there, and nobody reads those that
+ * got none. */
 void
 params_zero_grad(struct params *ps)
 {
-	for (int i = 0; i < ps->nslab; i++)
-		if (ps->slab[i].grad)
-			gpu_fill(ps->slab[i].grad, 0, ps->slab[i].bytes, 0);
 	for (int i = 0; i < ps->n; i++)
-		if (ps->p[i]->t && ps->p[i]->t->grad)
+		if (ps->p[i]->t && ps->p[i]->t->grad) {
 			ps->p[i]->grad_mark = ps->p[i]->t->grad->version;
+			ps->p[i]->t->grad->stale = true;
+		}
 }
 
 bool

@@ -302,7 +302,8 @@ leaf_add(struct tensor *leaf, struct tensor *g)
 
 	if (fresh)
 		leaf->grad = tensor_hold(tensor_new_for(MEM_GRAD, F32, leaf->ndim, leaf->dim));
-	tensor_accumulate(leaf->grad, g, fresh);
+	tensor_accumulate(leaf->grad, g, fresh || leaf->grad->stale);
+	leaf->grad->stale = false;
 }
 
 static void

@@ -47,6 +47,7 @@ struct tensor {
 	bool requires_grad;
 	struct node *node;             /* what made it; NULL for leaves and without grads */
 	struct tensor *grad;           /* of leaves, after backward(); held */
+	bool stale;                    /* of a gradient: it counts as 0, and the next one replaces it */
 	const char *name;              /* of parameters, for messages; borrowed; may be NULL */
 	int refs;
 	uint64_t version;              /* counts in-place changes (an optimiser step): packed copies of a
