@@ -6,10 +6,14 @@
 #include "metric/linalg.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
-/* Rows of a block: 8 MiB of products. */
-enum { BLOCK = 1024 };
+/* Rows of a block: long enough for BLAS, short enough that little is done twice on the diagonal. */
+enum { BLOCK = 256 };
+/* KID's subsets overlap where there are few rows: their kernels, all of them, then are kept in this many
+ * bytes, instead of being worked out for each subset. */
+#define KEPT ((int64_t)1 << 29)
 
 enum which { POLYNOMIAL, GAUSSIAN };
 static const double sigma = 10, cmmd_scale = 1000;
@@ -50,13 +54,16 @@ struct rows {
 	int64_t n;
 };
 
-/* The sum of k over pairs of rows; of a set with itself (b NULL) without the diagonal. */
-static double
-sum_pairs(const struct rows *a, const struct rows *b, int64_t d, enum which k)
+/* Called for each block of kernels v [m][n] of rows i.. and j.. */
+typedef void block_fn(double *v, int64_t i, int64_t m, int64_t j, int64_t n, void *ctx);
+
+/* All pairs of rows; of a set with itself (b NULL) only those of blocks on and above the diagonal. */
+static void
+each_block(const struct rows *a, const struct rows *b, int64_t d, enum which k, block_fn *fn, void *ctx)
 {
 	double *u = xmalloc((size_t)BLOCK * (size_t)d * sizeof(*u));
 	double *v = xmalloc((size_t)BLOCK * (size_t)d * sizeof(*v));
-	double *dot = xmalloc((size_t)BLOCK * BLOCK * sizeof(*dot)), sum = 0;
+	double *dot = xmalloc((size_t)BLOCK * BLOCK * sizeof(*dot));
 	const struct rows *o = b ? b : a;
 
 	for (int64_t i = 0; i < a->n; i += BLOCK) {
@@ -65,26 +72,50 @@ sum_pairs(const struct rows *a, const struct rows *b, int64_t d, enum which k)
 		gather(u, a->x, a->pick, i, m, d, k);
 		for (int64_t j = b ? 0 : i; j < o->n; j += BLOCK) {
 			const int64_t n = o->n - j < BLOCK ? o->n - j : BLOCK;
-			double part = 0;
 
 			gather(v, o->x, o->pick, j, n, d, k);
 			linalg_mul_nt(u, v, dot, m, n, d);
-			for (int64_t r = 0; r < m; r++) {
-				double line = 0;
-
-				for (int64_t c = 0; c < n; c++)
-					if (b || i != j || r != c)
-						line += value(dot[r * n + c], d, k);
-				part += line;
-			}
-			/* blocks off the diagonal stand for their mirror images too */
-			sum += b || i == j ? part : 2 * part;
+			for (int64_t p = 0; p < m * n; p++)
+				dot[p] = value(dot[p], d, k);
+			fn(dot, i, m, j, n, ctx);
 		}
 	}
 	free(u);
 	free(v);
 	free(dot);
-	return sum;
+}
+
+struct sum {
+	bool same;
+	double sum;
+};
+
+static void
+add_block(double *v, int64_t i, int64_t m, int64_t j, int64_t n, void *ctx)
+{
+	struct sum *s = ctx;
+	double part = 0;
+
+	for (int64_t r = 0; r < m; r++) {
+		double line = 0;
+
+		for (int64_t c = 0; c < n; c++)
+			if (!s->same || i != j || r != c)
+				line += v[r * n + c];
+		part += line;
+	}
+	/* blocks off the diagonal stand for their mirror images too */
+	s->sum += !s->same || i == j ? part : 2 * part;
+}
+
+/* The sum of k over pairs of rows; of a set with itself (b NULL) without the diagonal. */
+static double
+sum_pairs(const struct rows *a, const struct rows *b, int64_t d, enum which k)
+{
+	struct sum s = { .same = !b };
+
+	each_block(a, b, d, k, add_block, &s);
+	return s.sum;
 }
 
 static double
@@ -123,10 +154,60 @@ draw(struct rng *r, int64_t *pick, int64_t n, int64_t m)
 	}
 }
 
+struct kept {
+	double *v;     /* [n][width] */
+	int64_t width;
+	bool same;
+};
+
+static void
+keep_block(double *v, int64_t i, int64_t m, int64_t j, int64_t n, void *ctx)
+{
+	struct kept *k = ctx;
+
+	for (int64_t r = 0; r < m; r++) {
+		for (int64_t c = 0; c < n; c++) {
+			k->v[(i + r) * k->width + j + c] = v[r * n + c];
+			if (k->same)
+				k->v[(j + c) * k->width + i + r] = v[r * n + c];
+		}
+	}
+}
+
+static struct kept
+keep_all(const struct rows *a, const struct rows *b, int64_t d)
+{
+	struct kept k = { .width = b ? b->n : a->n, .same = !b };
+
+	k.v = xmalloc((size_t)a->n * (size_t)k.width * sizeof(*k.v));
+	each_block(a, b, d, POLYNOMIAL, keep_block, &k);
+	return k;
+}
+
+/* The sum over pairs of picked rows, without the diagonal of a set with itself. */
+static double
+sum_kept(const struct kept *k, const int64_t *pa, const int64_t *pb, int64_t m)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < m; i++) {
+		const double *row = k->v + pa[i] * k->width;
+		double line = 0;
+
+		for (int64_t j = 0; j < m; j++)
+			line += row[pb[j]];
+		sum += k->same ? line - row[pa[i]] : line;
+	}
+	return sum;
+}
+
 void
 kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t subsets, int64_t size,
     uint64_t seed, struct kid *k)
 {
+	const struct rows a = { x, NULL, nx }, b = { y, NULL, ny };
+	const bool keep = nx + ny < 1 << 20 && (nx + ny) * (nx + ny) <= KEPT / (int64_t)sizeof(double);
+	struct kept xx = { 0 }, yy = { 0 }, xy = { 0 };
 	int64_t *px, *py;
 	double sum = 0, squares = 0;
 
@@ -137,22 +218,33 @@ kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t s
 	size = size > nx ? nx : size;
 	size = size > ny ? ny : size;
 	*k = (struct kid){ .subsets = subsets, .size = size };
+	if (keep) {
+		xx = keep_all(&a, NULL, d);
+		yy = keep_all(&b, NULL, d);
+		xy = keep_all(&a, &b, d);
+	}
 	px = xmalloc((size_t)nx * sizeof(*px));
 	py = xmalloc((size_t)ny * sizeof(*py));
 	for (int64_t s = 0; s < subsets; s++) {
+		const double pairs = (double)size * (double)(size - 1), all = (double)size * (double)size;
 		struct rng r;
 		double v;
 
 		rng_init(&r, seed, rng_stream("kid", NULL) + (uint64_t)s);
 		draw(&r, px, nx, size);
 		draw(&r, py, ny, size);
-		v = kid_of(x, px, y, py, size, d);
+		v = keep ? (sum_kept(&xx, px, px, size) + sum_kept(&yy, py, py, size)) / pairs -
+		        2 * sum_kept(&xy, px, py, size) / all
+		         : kid_of(x, px, y, py, size, d);
 		sum += v;
 		squares += v * v;
 	}
 	k->value = sum / (double)subsets;
 	k->std = sqrt(fmax(0, squares / (double)subsets - k->value * k->value));
 	k->se = k->std / sqrt((double)subsets);
+	free(xx.v);
+	free(yy.v);
+	free(xy.v);
 	free(px);
 	free(py);
 }

@@ -111,6 +111,22 @@ subsets(void **state)
 	free(y);
 }
 
+/* Too many rows to keep all kernels: each subset on its own. */
+static void
+subsets_of_many(void **state)
+{
+	enum { MANY = 8300 };
+	float *x = rows(MANY, 0, 5), *y = rows(MANY, 0.3, 6);
+	double all = kid_all(x, MANY, y, MANY, D);
+	struct kid a;
+
+	(void)state;
+	kid(x, MANY, y, MANY, D, 30, 200, 7, &a);
+	assert_true(a.se > 0 && fabs(a.value - all) < 5 * a.se);
+	free(x);
+	free(y);
+}
+
 /* Certain and evenly spread: as many as there are classes. All alike: 1. Observed: 4e-16. */
 static void
 scores(void **state)
@@ -135,6 +151,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(discrepancies),
 		cmocka_unit_test(subsets),
+		cmocka_unit_test(subsets_of_many),
 		cmocka_unit_test(scores),
 	};
 
