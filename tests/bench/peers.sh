@@ -17,3 +17,6 @@ for _ in 1 2 3; do
 	"$B/bench/segstep" --runs 3
 	echo "PyTorch, channels last, two threads: $("$PY" tests/bench/smp_torch.py step 4 256) s"
 done
+
+echo "eigenvalues and Fréchet distances, in turn:"
+"$PY" tests/bench/linalg_numpy.py "$B/bench/linalg"
