@@ -88,6 +88,71 @@ mkmodel --convert --dtype f16 -o half m
 gen -o h16 --precision f16 -m half a.jsonl >/dev/null
 is '16 bits make an image' "$(pictures h16)" 1
 
+# ---- numbers that 16 bits do not hold, and no numbers
+# scale FILE NAME X: multiplies a tensor
+scale() {
+	perl -e 'my ($f, $name, $x) = @ARGV; open F, "+<:raw", $f; read F, my $n, 8; $n = unpack "Q<", $n; read F, my $h, $n;
+		$h =~ /"\Q$name\E":\{[^}]*"data_offsets":\[(\d+),(\d+)/ or die; my $at = 8 + $n + $1; my $len = $2 - $1;
+		seek F, $at, 0; read F, my $v, $len; seek F, $at, 0; print F pack "f<*", map { $_ * $x } unpack "f<*", $v' "$@"
+}
+cp -r m big
+scale big/unet/diffusion_pytorch_model.safetensors conv_in.weight 2e5
+rc 0 'what f16 does not hold' sdgen -m big --steps 2 --precision f16 -o big16 --no-metadata a.jsonl
+like 'is told' "$(cat stderr)" '*beyond what 16 bits hold*loaded as f32*'
+sdgen -m big --steps 2 --precision f32 -o big32 --no-metadata a.jsonl >/dev/null
+ok 'and made by f32' cmp big16/a.png big32/a.png
+rc 0 'bf16 holds it' sdgen -m big --steps 2 --precision bf16 -o bigb --no-metadata a.jsonl
+is 'without a word' "$(cat stderr)" ''
+rc 1 'less precisely' cmp -s bigb/a.png big32/a.png
+cp -r m huge
+scale huge/unet/diffusion_pytorch_model.safetensors conv_in.weight 1e38
+rc 2 'what f32 does not hold' sdgen -m huge --steps 2 -o huge-out a.jsonl
+like 'is told by the op' "$(cat stderr)" '*group_norm made a NaN*'
+is 'and no image is made' "$(pictures huge-out)" 0
+gen -o bf --no-metadata --precision bf16 a.jsonl >/dev/null
+rc 1 'bf16 makes another image' cmp -s bf/a.png bare/a.png
+sdgen -m half --steps 3 -o kept --no-metadata a.jsonl >/dev/null
+sdgen -m half --steps 3 -o asked --no-metadata --precision f16 a.jsonl >/dev/null
+ok 'f16 files stay f16' cmp kept/a.png asked/a.png
+printf x >m.ckpt
+rc 2 'a pickle' sdgen -m m.ckpt a.jsonl
+like 'is refused with a way' "$(cat stderr)" '*pickled*phantom-models(7)*'
+
+# ---- little memory: an autoencoder whose last level is wide
+{
+	printf '{"text_encoder":'
+	cat m/text_encoder/config.json
+	printf ',"unet":'
+	cat m/unet/config.json
+	printf ',"vae":'
+	tr '\n' ' ' <m/vae/config.json | sed 's/"block_out_channels": \[[^]]*\]/"block_out_channels": [64, 16, 16]/'
+	printf '}'
+} >wide.json
+mkmodel -o wide wide.json
+large() {
+	sdgen -m wide --steps 2 -W 256 -H 256 -g 1 --no-metadata "$@" a.jsonl >/dev/null
+}
+export PHANTOM_MEMORY=100M
+rc 0 'what memory does not hold at once' large -o little
+unset PHANTOM_MEMORY
+large --vae-tile 32 -o tiles
+ok 'is decoded in tiles' cmp little/a.png tiles/a.png
+large -o wide-out
+rc 1 'which are seen' cmp -s little/a.png wide-out/a.png
+
+# ---- the newest model
+mkdir several
+cp -r m several/old
+cp -r m several/mine
+touch -t 202001010000 several/old/model_index.json
+scale several/mine/unet/diffusion_pytorch_model.safetensors conv_out.weight 2
+sdgen -m several/mine --steps 3 -o mine-out --no-metadata a.jsonl >/dev/null
+rc 0 'the model that changed last' sdgen --latest-model-in several --steps 3 -o latest --no-metadata a.jsonl
+like 'is named' "$(cat stdout)" '*"model":"several/mine"*'
+ok 'and used' cmp latest/a.png mine-out/a.png
+rc 2 'a folder without models' sdgen --latest-model-in one a.jsonl
+rc 2 'one model or the newest' sdgen -m m --latest-model-in several a.jsonl
+
 # ---- LoRA
 at=mid_block.attentions.0.transformer_blocks.0
 perl "$top/tests/lora.pl" l.safetensors 0.5 unet.$at.attn1.to_out.0=32,32

@@ -1,6 +1,7 @@
 #include "model/sd_sample.h"
 
 #include "base/err.h"
+#include "model/sd_room.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -82,22 +83,63 @@ sd_job_alike(const struct sd_job *a, const struct sd_job *b)
 	    a->sampler == b->sampler && guided(a) == guided(b) && skipped(a) == skipped(b);
 }
 
-int
-sd_sample_batch(const struct sd_sample *s, const struct sd_job *j)
+/* Bytes that may be used: nine tenths, less what lies unused in the blocks that small buffers are cut from. */
+static uint64_t
+room(void)
 {
-	int f = vae_factor(&s->p->vae), halves = guided(j) ? 2 : 1;
-	double pixels = (double)(j->width / f) * (j->height / f) * halves;
-	/* a row of activations: some twenty times the first level's channels, as measured */
-	double bytes = pixels * s->p->cfg.unet.width[0] * 20 * 4, free_bytes;
-	double most = gpu_info()->cpu ? 2048 : 65536; /* latent pixels that keep the device busy */
-	struct gpu_mem_stat m;
-	int n = (int)(most / pixels);
+	const uint64_t most = gpu_info()->memory / 10 * 9, blocks = (uint64_t)32 << 20;
 
-	gpu_mem(&m);
-	free_bytes = 0.7 * (double)gpu_info()->memory - (double)m.live_all;
-	if (n * bytes > free_bytes)
-		n = (int)(free_bytes / bytes);
-	return n < 1 ? 1 : n > 64 ? 64 : n;
+	return most > blocks ? most - blocks : 0;
+}
+
+/* What is known of a job's size. */
+static struct sd_fit *
+fit_of(struct sd_sample *s, const struct sd_job *j)
+{
+	struct sd_fit *f = &s->fit;
+
+	if (f->width != j->width || f->height != j->height || f->guided != guided(j))
+		*f = (struct sd_fit){ j->width, j->height, 0, -1, guided(j) };
+	return f;
+}
+
+int
+sd_sample_batch(struct sd_sample *s, const struct sd_job *j)
+{
+	int factor = vae_factor(&s->p->vae), halves = guided(j) ? 2 : 1, n, most = 64;
+	int64_t h = j->height / factor, w = j->width / factor;
+	int64_t busy = gpu_info()->cpu ? 2048 : 65536; /* latent pixels that keep the device busy */
+	struct sd_fit *fit = fit_of(s, j);
+
+	if (fit->batch)
+		return fit->batch;
+	n = (int)(busy / (h * w * halves) < most ? busy / (h * w * halves) : most);
+	while (n > 1) {
+		uint64_t bytes = sd_room_unet(s->p, (int64_t)n * halves, h, w);
+		int less = (int)((double)n * (double)room() / (double)bytes);
+
+		if (bytes <= room())
+			break;
+		n = less < n ? less : n - 1;
+	}
+	return fit->batch = n < 1 ? 1 : n;
+}
+
+int
+sd_sample_tile(struct sd_sample *s, const struct sd_job *j)
+{
+	int factor = vae_factor(&s->p->vae);
+	struct sd_fit *fit = fit_of(s, j);
+
+	if (s->tile >= 0)
+		return s->tile;
+	if (fit->tile >= 0)
+		return fit->tile;
+	fit->tile = 0;
+	for (int tile = 128; tile > 8 && sd_room_decode(s->p, j->height / factor, j->width / factor, fit->tile) >
+	     room();)
+		fit->tile = tile /= 2;
+	return fit->tile;
 }
 
 /* ---- what the batch is told: text states or classes ------------------------------------------ */
@@ -334,27 +376,6 @@ predict(struct sd_sample *s, const struct sd_job *j, int n, struct chain *ch, co
 	return ok ? 0 : -1;
 }
 
-/* A side of latents that the device can decode at once; 0: all. */
-static int
-tile_for(const struct sd_sample *s, const struct sd_job *j)
-{
-	const struct vae_config *c = &s->p->cfg.vae;
-	int f = vae_factor(&s->p->vae), side = 0;
-	/* at full size: the last level's input and output, and what their convolutions work on */
-	double each = (3. * c->width[c->levels > 1] + 4. * c->width[0]) * 4;
-	double pixels = (double)j->width * j->height, room;
-	struct gpu_mem_stat m;
-
-	if (s->tile >= 0)
-		return s->tile;
-	gpu_mem(&m);
-	room = 0.9 * (double)gpu_info()->memory - (double)m.live_all;
-	if (pixels * each > room)
-		for (side = 64; side > 8 && (double)side * side * f * f * each > room; side /= 2)
-			;
-	return side;
-}
-
 static int
 decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct latents *l)
 {
@@ -370,7 +391,7 @@ decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct laten
 		v[i] = (float)(v[i] / p->cfg.vae.scaling);
 	scope_open();
 	z = tensor_from(p->vae.ps.dtype, 4, (int64_t[]){ 1, l->h, l->w, l->c }, v);
-	tensor_get(op_cast(vae_decode_tiled(&p->vae, z, tile_for(s, j)), F32), v);
+	tensor_get(op_cast(vae_decode_tiled(&p->vae, z, sd_sample_tile(s, j)), F32), v);
 	scope_close();
 	ok = all_finite(v, (size_t)n);
 	if (ok) {
@@ -465,6 +486,7 @@ sd_sample_run(struct sd_sample *s, struct sd_job *j, int n)
 		else
 			tensor_check(true); /* this time the op is named */
 		forget_texts(s);
+		s->fit = (struct sd_fit){ 0 };
 		how = run_once(s, j, n);
 		if (how == NO_NUMBER && widened) {
 			tensor_check(true);

@@ -43,6 +43,10 @@ struct sd_sample {
 	int tile;                     /* latents of a side decoded at once; 0: whole; -1: as memory demands */
 	struct text_state *text;      /* those last used */
 	size_t ntext, next;
+	struct sd_fit {               /* what was found to fit the device, of the size that was asked last */
+		int width, height, batch, tile; /* batch 0, tile -1: not asked yet */
+		bool guided;
+	} fit;
 	/* for tests: noise from elsewhere, and a look at the latents [c,h,w] after each call */
 	sampler_noise_fn *draw;
 	void (*trace)(void *ctx, int job, int call, const float *x, size_t n);
@@ -57,7 +61,11 @@ int sd_job_check(const struct sd_sample *, const struct sd_job *);
 bool sd_job_alike(const struct sd_job *, const struct sd_job *);
 /* n jobs that are alike, all checked. */
 int sd_sample_run(struct sd_sample *, struct sd_job *, int n);
-/* How many images of this job's size are made at once best, on the open device. */
-int sd_sample_batch(const struct sd_sample *, const struct sd_job *);
+/* How many images of this job's size are made at once: enough to keep the device busy, no more than its
+ * memory can take (90 % of it, less 32 MiB), as sd_room counts it. */
+int sd_sample_batch(struct sd_sample *, const struct sd_job *);
+/* The side, in latents, of the tiles in which an image of this size is decoded: s->tile, or the largest of
+ * whole (0), 64, 32, 16 and 8 that fits. */
+int sd_sample_tile(struct sd_sample *, const struct sd_job *);
 
 #endif
