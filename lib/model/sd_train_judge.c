@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL = 256, ACROSS = 8, QUALITY = 95 };
+enum { CELL = 256, DRAWN = 8, QUALITY = 95 }; /* DRAWN: in a row of the sheet */
 
 /* One picture of prompt p; 1: a signal asks to stop; 2: none could be made. */
 static int
@@ -82,39 +82,79 @@ keep_sheet(const struct sd_train *t, const struct sheet *sheet)
 	return r;
 }
 
-/* All pictures; rows of the sheet have ACROSS of them at most. */
+/* The n-th image that was trained on as prompt p says, or NULL. */
+static const struct sd_item *
+real_one(const struct sd_train *t, int p, int n)
+{
+	const struct sd_data *d = t->feed.view.own;
+	int cls = t->p->has[SD_CLASSES] ? class_config_find(&t->p->cfg.classes, t->set.prompts[p]) : -1;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct sd_item *it = &d->item[i];
+		bool fits = cls >= 0 && it->cls == cls;
+
+		for (int k = 0; k < it->ntext && cls < 0; k++)
+			fits |= strcmp(it->text[k], t->set.prompts[p]) == 0;
+		if (fits && n-- == 0)
+			return it;
+	}
+	return NULL;
+}
+
+/* Its pixels as the net saw them. */
+static int
+real_picture(const struct sd_train *t, const struct sd_item *it, struct image *out)
+{
+	const struct sd_data *d = t->feed.view.own;
+	int c = d->conf.channels;
+
+	image_alloc(out, d->conf.resolution, d->conf.resolution, c == 1 ? 1 : 3, 8);
+	return sd_data_pixels(d, it, 0, out->data);
+}
+
+/* Pictures k, k+1, ... of prompt p as a row, after a real one of the kind where there is one. */
+static int
+row_of(struct sd_train *t, struct sd_sample *s, struct sheet *sheet, int p, int k)
+{
+	const struct sd_item *real = real_one(t, p, k / DRAWN);
+	const struct image *pic[1 + DRAWN] = { NULL };
+	struct image im[1 + DRAWN] = { 0 };
+	int r = 0;
+
+	if (real) {
+		r = real_picture(t, real, &im[0]);
+		pic[0] = &im[0];
+	}
+	for (int i = 0; i < DRAWN && k + i < t->set.images && !r; i++) {
+		r = picture(t, s, p, k + i, &im[1 + i]);
+		if (!r)
+			r = keep_picture(t, &im[1 + i], p, k + i);
+		pic[1 + i] = &im[1 + i];
+	}
+	if (!r)
+		sheet_add(sheet, pic, t->set.prompts[p]);
+	for (int i = 0; i <= DRAWN; i++)
+		image_release(&im[i]);
+	return r;
+}
+
 static int
 pictures(struct sd_train *t)
 {
-	int columns = t->set.images < ACROSS ? t->set.images : ACROSS, r = 0;
+	static const char *const head[1 + DRAWN] = { "real", "drawn", "", "", "", "", "", "", "" };
+	int across = t->set.images < DRAWN ? t->set.images : DRAWN, r;
 	int size = t->feed.view.own->conf.resolution;
 	char *dir = path_join(t->set.run, "validation");
-	struct image row[ACROSS] = { 0 };
 	struct sd_sample s;
 	struct sheet sheet;
 
 	sd_sample_init(&s, t->p);
 	s.keep = true;
-	sheet_init(&sheet, columns, size < CELL ? size : CELL, NULL);
+	sheet_init(&sheet, 1 + across, size < CELL ? size : CELL, head);
 	r = make_dirs(dir);
 	for (int p = 0; p < t->set.nprompts && !r; p++)
-		for (int k = 0; k < t->set.images && !r; k++) {
-			int at = k % columns;
-
-			r = picture(t, &s, p, k, &row[at]);
-			if (!r)
-				r = keep_picture(t, &row[at], p, k);
-			if (!r && (at == columns - 1 || k == t->set.images - 1)) {
-				const struct image *pic[ACROSS] = { NULL };
-
-				for (int i = 0; i <= at; i++)
-					pic[i] = &row[i];
-				sheet_add(&sheet, pic, t->set.prompts[p]);
-			}
-			if (at == columns - 1 || k == t->set.images - 1 || r)
-				for (int i = 0; i <= at; i++)
-					image_release(&row[i]);
-		}
+		for (int k = 0; k < t->set.images && !r; k += DRAWN)
+			r = row_of(t, &s, &sheet, p, k);
 	if (!r)
 		r = keep_sheet(t, &sheet);
 	sheet_release(&sheet);
