@@ -213,10 +213,11 @@ due(const struct sd_train *t)
 static int
 after_step(struct sd_train *t)
 {
-	bool save = every(t->set.save_every, t->at.step);
+	bool save = every(t->set.save_every, t->at.step), judge = due(t);
+	bool single = every(t->set.single_every, t->at.step);
 
 	sd_train_heed(t);
-	if (due(t)) {
+	if (judge) {
 		int r = sd_train_judge(t);
 
 		if (r < 0)
@@ -225,12 +226,15 @@ after_step(struct sd_train *t)
 			sd_train_heed(t);
 		t->at.judged = t->at.step;
 	}
-	if (every(t->set.single_every, t->at.step) && sd_train_single(t))
+	if (single && sd_train_single(t))
 		return -1;
 	if (save)
 		sd_train_save(t);
 	sd_train_heed(t);
-	t->since = now_s(); /* the rate is that of training */
+	if (judge || single || save) {
+		t->since = now_s(); /* the rate is that of training */
+		t->images = 0;
+	}
 	return 0;
 }
 
