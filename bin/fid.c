@@ -22,7 +22,7 @@ static struct opts {
 	int64_t sheet_rows, components;
 	int layout;
 	bool partial, merge, rank, per_image, no_cache;
-	int64_t ddof;
+	int64_t ddof, dims;
 	double min_p;
 } o = { .sheet_rows = 24, .components = 64, .ddof = 1, .min_p = NAN };
 static struct fid_how how = { .k = 5, .kid_subsets = 100, .kid_size = 1000, .splits = 10 };
@@ -38,11 +38,14 @@ static const struct opt table[] = {
 	    "how pictures become input (the network's own)", 0, 0 },
 	{ 0, "size", OPT_INT, &images.side, "N", "pixels of the input's side", 1, 4096 },
 	{ 'd', "device", OPT_STR, &images.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
+	{ 0, "dims", OPT_INT, &o.dims, "N", NULL, 64, 2048 },
 	{ 0, "batch-size", OPT_INT, &images.batch, "N", "images at a time on the device (8)", 1, 1024 },
+	{ 0, "batch_size", OPT_INT, &images.batch, "N", NULL, 1, 1024 },
 	{ 0, "cache", OPT_STR, &o.cache, "DIR", "keep features there (~/.cache/phantom/features)", 0, 0 },
 	{ 0, "no-cache", OPT_FLAG, &o.no_cache, NULL, "keep no features", 0, 0 },
 	{ 0, "by", OPT_STR, &o.by, "FIELD", "also for each value of it (label, prompt_idx)", 0, 0 },
 	{ 0, "neighbours", OPT_INT, &how.k, "K", "of precision, recall, density, coverage (5)", 1, 1000 },
+	{ 0, "nearest_k", OPT_INT, &how.k, "K", NULL, 1, 1000 },
 	{ 0, "inclusive", OPT_FLAG, &how.inclusive, NULL, "at the K-th one's distance is within", 0, 0 },
 	{ 0, "kid-subsets", OPT_INT, &how.kid_subsets, "N", "of KID (100)", 1, 100000 },
 	{ 0, "kid-subset-size", OPT_INT, &how.kid_size, "N", "images in each of them (1000)", 2, 1000000 },
@@ -64,6 +67,8 @@ static const struct opt table[] = {
 	{ 'o', "output", OPT_STR, &o.output, "FILE", "results to FILE, not to standard output", 0, 0 },
 	{ 's', "seed", OPT_U64, &how.seed, "SEED", "of subsets and resamplings (0)", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &images.jobs, "N", "threads that decode images (2)", 1, 256 },
+	{ 0, "num-workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
+	{ 0, "num_workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
 	REC_OPTIONS_COMMON(o.rec),
 	{ 0 },
 };
@@ -120,7 +125,8 @@ check_options(int operands)
 		usage_error("--partial and --merge are two things");
 	if ((o.partial || o.merge) && !o.output)
 		usage_error("%s wants -o FILE.npz", o.partial ? "--partial" : "--merge");
-	if ((o.partial || o.merge) && (filtering() || o.per_image || o.sheet || o.layout || o.by || o.metrics))
+	if ((o.partial || o.merge) && (filtering() || o.per_image || o.sheet || o.layout || o.by || o.metrics ||
+	    o.logits || o.scores || how.bootstrap))
 		usage_error("%s writes statistics only", o.partial ? "--partial" : "--merge");
 	if (o.merge && !operands)
 		usage_error("--merge wants files of statistics");
@@ -135,6 +141,10 @@ check_options(int operands)
 			usage_error("--shard goes with --partial");
 		o.rec.shard = (struct shard){ 0 };
 	}
+	if (o.dims && images.network)
+		usage_error("--dims is a layer of inception");
+	if (o.dims)
+		images.network = xasprintf("inception:%" PRId64, o.dims);
 	if (images.network && !images.weights)
 		usage_error("--network wants --weights");
 	if (o.layout == LAYOUT_NSW && !o.by)
@@ -289,7 +299,7 @@ put_results(const struct fid_list *list, const struct fset *real, const struct f
 	} else if (o.layout == LAYOUT_MEP) {
 		fidreport_mep(&sb, list, real, gen);
 	} else {
-		fidreport_records(&sb, list, real, gen);
+		fidreport_records(&sb, list, real, gen, o.by);
 	}
 	if (!o.output) {
 		rec_out_lines(&out, sb.s ? sb.s : "", sb.len);
@@ -361,6 +371,8 @@ filter(const struct fset *real, const struct fset *gen)
 	if (used < o.components)
 		warn("%s: %" PRId64 " images vary in %" PRId64 " principal components only", real->name,
 		    real->n, used);
+	if (o.per_image)
+		fid_images_near(&one, real, gen);
 	fid_images_write(&one, real, gen, isnan(o.min_p) ? 0 : o.min_p, o.rank, &out);
 	fid_images_release(&one);
 }

@@ -20,7 +20,7 @@ npy() {
 }
 # value METRIC [LABEL]: from file out
 value() {
-	sed -n "s/.*\"metric\": \"$1\",${2+ \"label\": \"$2\",} \"value\": \([^,]*\),.*/\1/p" out | head -n 1
+	sed -n "s/.*\"metric\": \"$1\",${2+ \"by\": \"label\", \"label\": \"$2\",} \"value\": \([^,]*\),.*/\1/p" out | head -n 1
 }
 # near DESCRIPTION GOT WANTED [BOUND]: relative
 near() {
@@ -54,7 +54,7 @@ rc 0 'all metrics' fid --metrics fid,fid_infinity,kid,precision,recall,density,c
     --kid-subsets 20 --kid-subset-size 15 --bootstrap 30 real.npy gen.npy
 cp stdout out
 is 'KID has a standard error' "$(grep -c '"metric": "kid".*"std": .*"se": .*"subsets": 20, "subset_size": 15' out)" 1
-is 'six have an interval' "$(grep -c '"low": .*"high": ' out)" 6
+is 'all but one have an interval' "$(grep -c '"low": .*"high": ' out)" 8
 ok 'around the value' awk -F '"value": |"low": |"high": ' '/"low"/ { if (!($3 + 0 <= $2 + 0 && $2 + 0 <= $4 + 0)) exit 1 }' out
 fid --metrics fid,kid,precision --kid-subset-size 15 --bootstrap 30 real.npy gen.npy >a
 fid --metrics fid,kid,precision --kid-subset-size 15 --bootstrap 30 real.npy gen.npy >b
@@ -128,7 +128,7 @@ rc 0 'inline vectors' fid --metrics fid inline.jsonl inline.jsonl
 # by class
 rc 0 '--by' fid --metrics fid,precision --by label real.jsonl gen.jsonl
 cp stdout out
-is 'all, then each' "$(sed 's/.*"metric": "\([^"]*\)",\( "label": "\([^"]*\)"\)*.*/\1\3/' out | tr '\n' ' ')" \
+is 'all, then each' "$(sed 's/.*"metric": "\([^"]*\)",\( "by": "label", "label": "\([^"]*\)"\)*.*/\1\3/' out | tr '\n' ' ')" \
     'fid precision fideven precisioneven fidodd precisionodd '
 grep odd real.jsonl >real-odd.jsonl
 grep odd gen.jsonl >gen-odd.jsonl
@@ -163,6 +163,8 @@ is 'all records' "$(wc -l <ranked)" 40
 ok 'least likely first' awk -F '"p_value":' '{ p = $2 + 0; if (NR > 1 && p < last) exit 1; last = p }' ranked
 fid --rank --min-p .2 --components 8 real.jsonl gen.jsonl >b
 sed 's/.*"p_value":\([^}]*\)}/\1/' ranked | awk '$1 >= .2 { n++ } END { print n }' >n
+rc 0 'the filter and the nearest' fid --rank --per-image --components 8 real.jsonl gen.jsonl
+is 'have all fields' "$(grep -c '"nearest_distance":.*"p_value":' stdout)" 40
 is 'both keep the likely ones' "$(wc -l <b)" "$(cat n)"
 rc 0 '--min-p' fid --min-p .2 --components 8 real.jsonl gen.jsonl
 is 'keeps the order' "$(sed 's/.*"id":"g\([0-9]*\)".*/\1/' stdout)" "$(sed 's/.*"id":"g\([0-9]*\)".*/\1/' stdout | sort -n)"
@@ -230,6 +232,9 @@ rc 0 'constant images' fid constant.jsonl constant.jsonl
 is 'are 0 from themselves' "$(grep -c '"metric": "fid", "value": 0,' stdout)" 1
 rc 2 'constant images cannot rank' fid --rank constant.jsonl constant.jsonl
 one_line 'constant images cannot rank' 'fid: constant.jsonl: the features do not vary'
+perl -e 'print "{\"embedding\":[1e30,0,0]}\n"' >large.jsonl
+rc 2 'features too large' fid --metrics fid large.jsonl large.jsonl
+like 'features too large' "$(head -n 1 stderr)" 'fid: large.jsonl:1: feature 0 is too large'
 perl -e 'print "{\"embedding\":[0,0,0]}\n" x 8' >zero.jsonl
 rc 1 'features without direction' fid --metrics cmmd zero.jsonl zero.jsonl
 one_line 'features without direction' 'fid: a feature vector without length has no direction'
@@ -272,6 +277,7 @@ one_line 'a metric that is not there' "*no metric 'fud'*"
 rc 2 '--shard of a comparison' fid --shard 1/2 real.npy gen.npy
 rc 2 '--partial to nowhere' fid --partial real.npy
 rc 2 '--network without --weights' fid --network dino real.npy gen.npy
+rc 2 '--dims of another network' fid --dims 64 --network dino --weights x real.npy gen.npy
 rc 2 '--rank with --by' fid --rank --by label real.npy gen.npy
 if [ -e /dev/full ]; then
 	fid real.npy gen.npy >/dev/full 2>stderr

@@ -37,14 +37,17 @@ keep(struct fset *s, const char *text)
 	return text ? arena_strndup(&s->mem, text, strlen(text)) : NULL;
 }
 
+/* Squares of features, and sums of these, stay below f32's largest number. */
+#define FEATURE_MAX 1e16f
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 static int
 check_finite(const float *x, int64_t d)
 {
 	for (int64_t i = 0; i < d; i++)
-		if (!isfinite(x[i]))
-			return err("feature %" PRId64 " is not finite", i);
+		if (!(fabsf(x[i]) < FEATURE_MAX))
+			return err("feature %" PRId64 " is %s", i, isfinite(x[i]) ? "too large" : "not finite");
 	return 0;
 }
 

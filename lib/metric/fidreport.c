@@ -45,7 +45,8 @@ either(const char *a, const char *b)
 }
 
 void
-fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *real, const struct fset *gen)
+fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *real, const struct fset *gen,
+    const char *by)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct fid_value *v = &l->v[i];
@@ -53,6 +54,7 @@ fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *re
 		sb_puts(sb, "{\"kind\": \"result\"");
 		put_text(sb, "tool", prog_name());
 		put_text(sb, "metric", fid_metric_name[v->metric]);
+		put_text(sb, "by", v->group ? by : NULL);
 		put_text(sb, "label", v->group);
 		sb_puts(sb, ", \"value\": ");
 		json_put_num(sb, v->value);

@@ -4,11 +4,11 @@
 
 #include "metric/fidscore.h"
 
-/* {"kind": "result", "tool": .., "metric": .., "label": the group, "value": .., ...,
+/* {"kind": "result", "tool": .., "metric": .., "by": the field that groups, "label": the group, "value": .., ...,
  * "embedding_network": .., "embedding_preprocess": .., "embedding_weights": ..}: a line for each value. What
  * is not known is left out. */
 void fidreport_records(struct sb *, const struct fid_list *, const struct fset *real,
-    const struct fset *gen);
+    const struct fset *gen, const char *by);
 
 /* metric,reference_ds,target_ds,split,value: fid_based_on_latents, precision and recall of those there are. */
 void fidreport_mep(struct sb *, const struct fid_list *, const struct fset *real, const struct fset *gen);

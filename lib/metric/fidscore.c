@@ -363,6 +363,21 @@ score_value(const struct fset *gen, const struct fid_how *how, struct fid_value 
 	free(p);
 }
 
+static void
+kernel_interval(const struct fset *real, const struct fset *gen, const struct fid_how *how,
+    struct fid_value *out)
+{
+	double *v;
+
+	if (!how->bootstrap || !kernels_fit(real->n, gen->n))
+		return;
+	v = xmalloc((size_t)how->bootstrap * sizeof(*v));
+	kernel_bootstrap(real->x, real->n, gen->x, gen->n, real->d, out->metric == FID_CMMD, how->seed,
+	    how->bootstrap, v);
+	interval(v, how->bootstrap, out);
+	free(v);
+}
+
 static int
 one(const struct fset *real, const struct fset *gen, const struct fid_how *how, struct parts *p,
     struct fid_value *out)
@@ -381,6 +396,7 @@ one(const struct fset *real, const struct fset *gen, const struct fid_how *how, 
 		out->se = k.se;
 		out->parts = k.subsets;
 		out->size = k.size;
+		kernel_interval(real, gen, how, out);
 		return 0;
 	case FID_IS:
 		score_value(gen, how, out);
@@ -389,7 +405,10 @@ one(const struct fset *real, const struct fset *gen, const struct fid_how *how, 
 		authpct(real, gen, how, out);
 		return 0;
 	case FID_CMMD:
-		return cmmd(real->x, real->n, gen->x, gen->n, real->d, &out->value);
+		if (cmmd(real->x, real->n, gen->x, gen->n, real->d, &out->value))
+			return -1;
+		kernel_interval(real, gen, how, out);
+		return 0;
 	default:
 		if (!p->precision)
 			find_parts(real, gen, how, p);

@@ -175,12 +175,12 @@ keep_block(double *v, int64_t i, int64_t m, int64_t j, int64_t n, void *ctx)
 }
 
 static struct kept
-keep_all(const struct rows *a, const struct rows *b, int64_t d)
+keep_all(const struct rows *a, const struct rows *b, int64_t d, enum which which)
 {
 	struct kept k = { .width = b ? b->n : a->n, .same = !b };
 
 	k.v = xmalloc((size_t)a->n * (size_t)k.width * sizeof(*k.v));
-	each_block(a, b, d, POLYNOMIAL, keep_block, &k);
+	each_block(a, b, d, which, keep_block, &k);
 	return k;
 }
 
@@ -201,12 +201,18 @@ sum_kept(const struct kept *k, const int64_t *pa, const int64_t *pb, int64_t m)
 	return sum;
 }
 
+bool
+kernels_fit(int64_t nx, int64_t ny)
+{
+	return nx + ny < 1 << 20 && (nx + ny) * (nx + ny) <= KEPT / (int64_t)sizeof(double);
+}
+
 void
 kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t subsets, int64_t size,
     uint64_t seed, struct kid *k)
 {
 	const struct rows a = { x, NULL, nx }, b = { y, NULL, ny };
-	const bool keep = nx + ny < 1 << 20 && (nx + ny) * (nx + ny) <= KEPT / (int64_t)sizeof(double);
+	const bool keep = kernels_fit(nx, ny);
 	struct kept xx = { 0 }, yy = { 0 }, xy = { 0 };
 	int64_t *px, *py;
 	double sum = 0, squares = 0;
@@ -219,9 +225,9 @@ kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t s
 	size = size > ny ? ny : size;
 	*k = (struct kid){ .subsets = subsets, .size = size };
 	if (keep) {
-		xx = keep_all(&a, NULL, d);
-		yy = keep_all(&b, NULL, d);
-		xy = keep_all(&a, &b, d);
+		xx = keep_all(&a, NULL, d, POLYNOMIAL);
+		yy = keep_all(&b, NULL, d, POLYNOMIAL);
+		xy = keep_all(&a, &b, d, POLYNOMIAL);
 	}
 	px = xmalloc((size_t)nx * sizeof(*px));
 	py = xmalloc((size_t)ny * sizeof(*py));
@@ -270,6 +276,71 @@ cmmd(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, double *
 	    2 * sum_pairs(&a, &b, d, GAUSSIAN) / (m * n));
 	return 0;
 }
+
+/* ---- resampling ------------------------------------------------------------------------------ */
+
+/* How often each of n rows is drawn in n draws. */
+static void
+weigh(struct rng *r, double *w, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		w[i] = 0;
+	for (int64_t i = 0; i < n; i++)
+		w[rng_below(r, (uint64_t)n)]++;
+}
+
+/* The mean of kernels of rows weighed by u and v; of a set with itself and without bias, copies of a row do
+ * not meet. */
+static double
+weighed(const struct kept *k, const double *u, int64_t n, const double *v, bool biased)
+{
+	double sum = 0, pairs = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		const double *row = k->v + i * k->width;
+		double line = 0, some = 0;
+
+		for (int64_t j = 0; u[i] > 0 && j < k->width; j++) {
+			line += v[j] * row[j];
+			some += v[j];
+		}
+		if (k->same && !biased) {
+			line -= v[i] * row[i];
+			some -= v[i];
+		}
+		sum += u[i] * line;
+		pairs += u[i] * some;
+	}
+	return sum / pairs;
+}
+
+void
+kernel_bootstrap(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, bool clip, uint64_t seed,
+    int64_t n, double *value)
+{
+	const struct rows a = { x, NULL, nx }, b = { y, NULL, ny };
+	const enum which which = clip ? GAUSSIAN : POLYNOMIAL;
+	struct kept xx = keep_all(&a, NULL, d, which), yy = keep_all(&b, NULL, d, which),
+	            xy = keep_all(&a, &b, d, which);
+	double *u = xmalloc((size_t)nx * sizeof(*u)), *v = xmalloc((size_t)ny * sizeof(*v));
+
+	for (int64_t k = 0; k < n; k++) {
+		struct rng r;
+
+		rng_init(&r, seed, rng_stream("bootstrap kernel", NULL) + (uint64_t)k);
+		weigh(&r, u, nx);
+		weigh(&r, v, ny);
+		value[k] = (clip ? cmmd_scale : 1) * (weighed(&xx, u, nx, u, clip) +
+		    weighed(&yy, v, ny, v, clip) - 2 * weighed(&xy, u, nx, v, clip));
+	}
+	free(xx.v);
+	free(yy.v);
+	free(xy.v);
+	free(u);
+	free(v);
+}
+
+/* ---- probabilities --------------------------------------------------------------------------- */
 
 void
 inception_score(const double *p, int64_t n, int64_t c, int64_t splits, double *mean, double *std)

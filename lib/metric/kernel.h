@@ -11,6 +11,7 @@
 #ifndef METRIC_KERNEL_H
 #define METRIC_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kid {
@@ -29,6 +30,12 @@ void kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int6
 
 /* x [nx,d], y [ny,d], any length but 0: they are divided by it. -1 with a message if one is 0. */
 int cmmd(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, double *value);
+
+/* n values of KID, or with clip of CMMD, of rows that are drawn anew from each set, as many as it has, with
+ * repetition (copies of a row are no pair for KID). Only where the kernels of all pairs can be kept. */
+bool kernels_fit(int64_t nx, int64_t ny); /* 8192 rows together */
+void kernel_bootstrap(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, bool clip,
+    uint64_t seed, int64_t n, double *value);
 
 /* The Inception Score (Salimans et al., 2016): exp of the mean over rows of KL(p(row) || mean p), for each of
  * `splits` runs of rows; mean and deviation (divided by splits) of these. p: [n,c] shares of 1; n >= splits. */
