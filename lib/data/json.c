@@ -155,6 +155,45 @@ json_bool(const struct json *j, int v, bool *out)
 	return 0;
 }
 
+/* A member that is there and not null; -1 otherwise. */
+static int
+member(const struct json *j, int obj, const char *key)
+{
+	int v = json_get(j, obj, key);
+
+	return v >= 0 && j->v[v].type == JSON_NULL ? -1 : v;
+}
+
+int
+json_member_int(const struct json *j, int obj, const char *key, int min, int max, int *out)
+{
+	int v = member(j, obj, key);
+	int64_t n;
+
+	if (v < 0)
+		return 0;
+	if (json_int(j, v, &n) || n < min || n > max)
+		return err("%s: want a whole number from %d to %d", key, min, max);
+	*out = (int)n;
+	return 0;
+}
+
+int
+json_member_num(const struct json *j, int obj, const char *key, double *out)
+{
+	int v = member(j, obj, key);
+
+	return v >= 0 && json_num(j, v, out) ? err_prefix("%s", key) : 0;
+}
+
+int
+json_member_bool(const struct json *j, int obj, const char *key, bool *out)
+{
+	int v = member(j, obj, key);
+
+	return v >= 0 && json_bool(j, v, out) ? err_prefix("%s", key) : 0;
+}
+
 char *
 json_str(const struct json *j, int v, struct arena *a)
 {

@@ -52,6 +52,10 @@ int json_bool(const struct json *, int v, bool *out);
 /* Decoded (escapes resolved), NUL-terminated, in the arena; NULL if not a string. Strings that hold
  * \u0000 are refused: NULL. */
 char *json_str(const struct json *, int v, struct arena *);
+/* Members of a configuration: one that is absent or null leaves *out as it is. 0, or -1 with "key: why". */
+int json_member_int(const struct json *, int obj, const char *key, int min, int max, int *out);
+int json_member_num(const struct json *, int obj, const char *key, double *out);
+int json_member_bool(const struct json *, int obj, const char *key, bool *out);
 /* Reads a whole file and parses it; *text is to be freed after json_release. */
 int json_read_file(struct json *, char **text, const char *path);
 

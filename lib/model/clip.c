@@ -12,38 +12,23 @@ struct clip_layer {
 	struct linear_layer q, k, v, out, fc1, fc2;
 };
 
-/* A whole number in [1, max] under key; absent keeps what *out is. */
-static int
-get_size(const struct json *j, int obj, const char *key, int64_t max, int *out)
-{
-	int v = json_get(j, obj, key);
-	int64_t n;
-
-	if (v < 0 || j->v[v].type == JSON_NULL)
-		return 0;
-	if (json_int(j, v, &n) || n < 1 || n > max)
-		return err("%s: want a whole number from 1 to %lld", key, (long long)max);
-	*out = (int)n;
-	return 0;
-}
-
 int
 clip_config_get(struct clip_config *c, const struct json *j, int v)
 {
 	struct arena mem = { 0 };
-	int act = json_get(j, v, "hidden_act"), eps = json_get(j, v, "layer_norm_eps");
+	int act = json_get(j, v, "hidden_act");
 	const char *name = act >= 0 ? json_str(j, act, &mem) : "quick_gelu";
 	int ret = 0;
 
 	*c = (struct clip_config){ 49408, 77, 512, 12, 8, 2048, ACT_QUICK_GELU, 1e-5, 512 };
-	if (get_size(j, v, "vocab_size", 1 << 24, &c->vocab) ||
-	    get_size(j, v, "max_position_embeddings", 1 << 16, &c->length) ||
-	    get_size(j, v, "hidden_size", 1 << 16, &c->width) ||
-	    get_size(j, v, "num_hidden_layers", 1000, &c->layers) ||
-	    get_size(j, v, "num_attention_heads", 1 << 12, &c->heads) ||
-	    get_size(j, v, "intermediate_size", 1 << 18, &c->mlp) ||
-	    get_size(j, v, "projection_dim", 1 << 16, &c->projection) ||
-	    (eps >= 0 && json_num(j, eps, &c->eps)))
+	if (json_member_int(j, v, "vocab_size", 1, 1 << 24, &c->vocab) ||
+	    json_member_int(j, v, "max_position_embeddings", 1, 1 << 16, &c->length) ||
+	    json_member_int(j, v, "hidden_size", 1, 1 << 16, &c->width) ||
+	    json_member_int(j, v, "num_hidden_layers", 1, 1000, &c->layers) ||
+	    json_member_int(j, v, "num_attention_heads", 1, 1 << 12, &c->heads) ||
+	    json_member_int(j, v, "intermediate_size", 1, 1 << 18, &c->mlp) ||
+	    json_member_int(j, v, "projection_dim", 1, 1 << 16, &c->projection) ||
+	    json_member_num(j, v, "layer_norm_eps", &c->eps))
 		ret = -1;
 	else if (c->width % c->heads)
 		ret = err("hidden_size %d is not a multiple of num_attention_heads %d", c->width, c->heads);

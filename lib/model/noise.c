@@ -25,22 +25,6 @@ get_text(const struct json *j, int obj, const char *key, char *out, size_t size)
 	return s && strlen(out) < size ? 0 : err("%s: not a word", key);
 }
 
-static int
-get_bool(const struct json *j, int obj, const char *key, bool *out)
-{
-	int v = json_get(j, obj, key);
-
-	return v < 0 || j->v[v].type == JSON_NULL ? 0 : json_bool(j, v, out);
-}
-
-static int
-get_num(const struct json *j, int obj, const char *key, double *out)
-{
-	int v = json_get(j, obj, key);
-
-	return v < 0 || j->v[v].type == JSON_NULL ? 0 : json_num(j, v, out);
-}
-
 int
 noise_config_get(struct noise_config *c, const struct json *j, int v)
 {
@@ -54,14 +38,14 @@ noise_config_get(struct noise_config *c, const struct json *j, int v)
 	    get_text(j, v, "prediction_type", prediction, sizeof(prediction)) ||
 	    get_text(j, v, "timestep_spacing", spacing, sizeof(spacing)) ||
 	    get_text(j, v, "final_sigmas_type", c->final_sigmas, sizeof(c->final_sigmas)) ||
-	    get_num(j, v, "num_train_timesteps", &steps) || get_num(j, v, "steps_offset", &offset) ||
-	    get_num(j, v, "beta_start", &c->beta_start) || get_num(j, v, "beta_end", &c->beta_end) ||
-	    get_bool(j, v, "set_alpha_to_one", &c->set_alpha_to_one) ||
-	    get_bool(j, v, "skip_prk_steps", &c->skip_prk_steps) ||
-	    get_bool(j, v, "clip_sample", &c->clip_sample) ||
-	    get_bool(j, v, "use_karras_sigmas", &c->use_karras_sigmas) ||
-	    get_bool(j, v, "rescale_betas_zero_snr", &c->rescale_betas_zero_snr) ||
-	    get_bool(j, v, "lower_order_final", &c->lower_order_final))
+	    json_member_num(j, v, "num_train_timesteps", &steps) || json_member_num(j, v, "steps_offset", &offset) ||
+	    json_member_num(j, v, "beta_start", &c->beta_start) || json_member_num(j, v, "beta_end", &c->beta_end) ||
+	    json_member_bool(j, v, "set_alpha_to_one", &c->set_alpha_to_one) ||
+	    json_member_bool(j, v, "skip_prk_steps", &c->skip_prk_steps) ||
+	    json_member_bool(j, v, "clip_sample", &c->clip_sample) ||
+	    json_member_bool(j, v, "use_karras_sigmas", &c->use_karras_sigmas) ||
+	    json_member_bool(j, v, "rescale_betas_zero_snr", &c->rescale_betas_zero_snr) ||
+	    json_member_bool(j, v, "lower_order_final", &c->lower_order_final))
 		return -1;
 	c->has_set_alpha_to_one = json_get(j, v, "set_alpha_to_one") >= 0;
 	if (!(steps >= 1 && steps <= 100000) || !(offset >= 0 && offset <= steps))

@@ -1,33 +1,10 @@
 #include "model/sd_blocks.h"
 
-#include "base/err.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-
-enum { NAME_LEN = 400 };
-
-static void
-make_name(char *name, const char *fmt, va_list ap)
-{
-	int n = vsnprintf(name, NAME_LEN, fmt, ap);
-
-	if (n < 0 || n >= NAME_LEN)
-		die("layer: a name is too long");
-}
-
-#define NAMED(name, fmt) \
-	char name[NAME_LEN]; \
-	va_list ap; \
-	va_start(ap, fmt); \
-	make_name(name, fmt, ap); \
-	va_end(ap)
-
 void
 gn_layer_init(struct gn_layer *l, struct params *ps, int64_t c, int groups, double eps, const char *fmt,
     ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct gn_layer){ .groups = groups, .eps = eps };
 	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
@@ -43,7 +20,7 @@ gn_layer_forward(const struct gn_layer *l, struct tensor *x, enum act act)
 void
 ln_layer_init(struct ln_layer *l, struct params *ps, int64_t c, double eps, const char *fmt, ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct ln_layer){ .eps = eps };
 	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
@@ -60,7 +37,7 @@ void
 sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, int64_t time, int groups,
     double eps, const char *fmt, ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*r = (struct sd_resnet){ 0 };
 	gn_layer_init(&r->norm1, ps, in, groups, eps, "%s.norm1", name);
@@ -97,7 +74,7 @@ sd_downsample_init(struct conv_layer *l, struct params *ps, int64_t c, bool asym
     ...)
 {
 	struct conv geo = { .stride = 2, .left = !asymmetric, .top = !asymmetric, .right = 1, .bottom = 1 };
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	conv_layer_init(l, ps, c, c, 3, geo, true, "%s", name);
 }

@@ -42,28 +42,6 @@ struct unet_blocks {
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
-static int
-get_int(const struct json *j, int obj, const char *key, int min, int max, int *out)
-{
-	int v = json_get(j, obj, key);
-	int64_t n;
-
-	if (v < 0 || j->v[v].type == JSON_NULL)
-		return 0;
-	if (json_int(j, v, &n) || n < min || n > max)
-		return err("%s: want a whole number from %d to %d", key, min, max);
-	*out = (int)n;
-	return 0;
-}
-
-static int
-get_bool(const struct json *j, int obj, const char *key, bool *out)
-{
-	int v = json_get(j, obj, key);
-
-	return v < 0 || j->v[v].type == JSON_NULL ? 0 : json_bool(j, v, out);
-}
-
 /* A number for all levels or a list of one each. */
 static int
 get_list(const struct json *j, int obj, const char *key, int levels, int *out)
@@ -110,8 +88,7 @@ get_types(const struct json *j, int obj, const char *key, const char *cross, con
 static int
 config_get(struct unet_config *c, const struct json *j, int v)
 {
-	int w = json_get(j, v, "block_out_channels"), eps = json_get(j, v, "norm_eps");
-	int shift = json_get(j, v, "freq_shift"), layers = json_get(j, v, "layers_per_block");
+	int w = json_get(j, v, "block_out_channels"), layers = json_get(j, v, "layers_per_block");
 	int per = 1, embed = json_get(j, v, "class_embed_type"), add = json_get(j, v, "addition_embed_type");
 
 	*c = (struct unet_config){ .in_channels = 4, .out_channels = 4, .levels = 4,
@@ -130,17 +107,17 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	if (get_list(j, v, "block_out_channels", c->levels, c->width) ||
 	    get_list(j, v, "attention_head_dim", c->levels, c->heads) ||
 	    get_list(j, v, "num_attention_heads", c->levels, c->heads) ||
-	    get_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
-	    get_int(j, v, "out_channels", 1, 1024, &c->out_channels) ||
-	    get_int(j, v, "layers_per_block", 1, UNET_MAXLAYERS, &c->layers) ||
-	    get_int(j, v, "cross_attention_dim", 1, 1 << 16, &c->context) ||
-	    get_int(j, v, "norm_num_groups", 1, 1024, &c->groups) ||
-	    get_int(j, v, "sample_size", 1, 1 << 16, &c->sample_size) ||
-	    get_int(j, v, "transformer_layers_per_block", 1, 100, &per) ||
-	    get_bool(j, v, "use_linear_projection", &c->linear_projection) ||
-	    get_bool(j, v, "flip_sin_to_cos", &c->flip_sin_to_cos) ||
-	    get_bool(j, v, "upcast_attention", &c->upcast_attention) ||
-	    (eps >= 0 && json_num(j, eps, &c->eps)) || (shift >= 0 && json_num(j, shift, &c->freq_shift)) ||
+	    json_member_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
+	    json_member_int(j, v, "out_channels", 1, 1024, &c->out_channels) ||
+	    json_member_int(j, v, "layers_per_block", 1, UNET_MAXLAYERS, &c->layers) ||
+	    json_member_int(j, v, "cross_attention_dim", 1, 1 << 16, &c->context) ||
+	    json_member_int(j, v, "norm_num_groups", 1, 1024, &c->groups) ||
+	    json_member_int(j, v, "sample_size", 1, 1 << 16, &c->sample_size) ||
+	    json_member_int(j, v, "transformer_layers_per_block", 1, 100, &per) ||
+	    json_member_bool(j, v, "use_linear_projection", &c->linear_projection) ||
+	    json_member_bool(j, v, "flip_sin_to_cos", &c->flip_sin_to_cos) ||
+	    json_member_bool(j, v, "upcast_attention", &c->upcast_attention) ||
+	    json_member_num(j, v, "norm_eps", &c->eps) || json_member_num(j, v, "freq_shift", &c->freq_shift) ||
 	    get_types(j, v, "down_block_types", "CrossAttnDownBlock2D", "DownBlock2D", c->levels,
 	        c->cross_down) ||
 	    get_types(j, v, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", c->levels, c->cross_up))

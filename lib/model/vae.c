@@ -38,37 +38,22 @@ struct vae_blocks {
 	struct conv_layer quant, post_quant;
 };
 
-static int
-get_int(const struct json *j, int obj, const char *key, int max, int *out)
-{
-	int v = json_get(j, obj, key);
-	int64_t n;
-
-	if (v < 0 || j->v[v].type == JSON_NULL)
-		return 0;
-	if (json_int(j, v, &n) || n < 1 || n > max)
-		return err("%s: want a whole number from 1 to %d", key, max);
-	*out = (int)n;
-	return 0;
-}
-
 int
 vae_config_get(struct vae_config *c, const struct json *j, int v)
 {
-	int w = json_get(j, v, "block_out_channels"), s = json_get(j, v, "scaling_factor");
-	int up = json_get(j, v, "force_upcast");
+	int w = json_get(j, v, "block_out_channels");
 
 	*c = (struct vae_config){ .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 1,
 		.width = { 64 }, .layers = 1, .groups = 32, .sample_size = 32, .scaling = 0.18215,
 		.force_upcast = true };
-	if (get_int(j, v, "in_channels", 1024, &c->in_channels) ||
-	    get_int(j, v, "out_channels", 1024, &c->out_channels) ||
-	    get_int(j, v, "latent_channels", 1024, &c->latent) ||
-	    get_int(j, v, "layers_per_block", VAE_MAXLAYERS, &c->layers) ||
-	    get_int(j, v, "norm_num_groups", 1024, &c->groups) ||
-	    get_int(j, v, "sample_size", 1 << 16, &c->sample_size) ||
-	    (s >= 0 && j->v[s].type != JSON_NULL && json_num(j, s, &c->scaling)) ||
-	    (up >= 0 && j->v[up].type != JSON_NULL && json_bool(j, up, &c->force_upcast)))
+	if (json_member_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
+	    json_member_int(j, v, "out_channels", 1, 1024, &c->out_channels) ||
+	    json_member_int(j, v, "latent_channels", 1, 1024, &c->latent) ||
+	    json_member_int(j, v, "layers_per_block", 1, VAE_MAXLAYERS, &c->layers) ||
+	    json_member_int(j, v, "norm_num_groups", 1, 1024, &c->groups) ||
+	    json_member_int(j, v, "sample_size", 1, 1 << 16, &c->sample_size) ||
+	    json_member_num(j, v, "scaling_factor", &c->scaling) ||
+	    json_member_bool(j, v, "force_upcast", &c->force_upcast))
 		return err_prefix("vae");
 	if (w >= 0) {
 		if (j->v[w].type != JSON_ARRAY || j->v[w].size < 1 || j->v[w].size > VAE_LEVELS)

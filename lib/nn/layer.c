@@ -2,33 +2,23 @@
 
 #include "base/err.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
-enum { NAME_MAX_LEN = 400 };
-
-static void
-make_name(char *name, const char *fmt, va_list ap)
+void
+layer_name(char name[LAYER_NAME], const char *fmt, va_list ap)
 {
-	int n = vsnprintf(name, NAME_MAX_LEN, fmt, ap);
+	int n = vsnprintf(name, LAYER_NAME, fmt, ap);
 
-	if (n < 0 || n >= NAME_MAX_LEN)
+	if (n < 0 || n >= LAYER_NAME)
 		die("layer: a name is too long");
 }
-
-#define NAMED(name, fmt) \
-	char name[NAME_MAX_LEN]; \
-	va_list ap; \
-	va_start(ap, fmt); \
-	make_name(name, fmt, ap); \
-	va_end(ap)
 
 void
 conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out, int k,
     struct conv geo, bool bias, const char *fmt, ...)
 {
 	int64_t groups = geo.groups ? geo.groups : 1;
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct conv_layer){ .geo = geo };
 	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name)
@@ -60,7 +50,7 @@ void
 bn_layer_init(struct bn_layer *l, struct params *ps, int64_t c, double momentum, double eps,
     const char *fmt, ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct bn_layer){ .momentum = momentum, .eps = eps };
 	params_add(ps, &l->w, PARAM_PLAIN, 1, &c, "%s.weight", name);
@@ -82,7 +72,7 @@ void
 linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t out, bool bias,
     const char *fmt, ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
 	params_add(ps, &l->w, PARAM_PLAIN, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter = &l->adapter;
@@ -94,34 +84,13 @@ void
 linear_layer_init_1x1(struct linear_layer *l, struct params *ps, int64_t in, int64_t out, bool bias,
     const char *fmt, ...)
 {
-	NAMED(name, fmt);
+	LAYER_NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
 	params_add(ps, &l->w, PARAM_MATRIX, 4, (int64_t[]){ out, in, 1, 1 }, "%s.weight", name)
 	    ->adapter = &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
-}
-
-static struct tensor *
-activate(struct tensor *x, enum act act)
-{
-	switch (act) {
-	case ACT_NONE:
-		return x;
-	case ACT_RELU:
-		return op_relu(x);
-	case ACT_SILU:
-		return op_silu(x);
-	case ACT_GELU:
-		return op_gelu(x);
-	case ACT_QUICK_GELU:
-		return op_quick_gelu(x);
-	case ACT_SIGMOID:
-		return op_sigmoid(x);
-	default:
-		return op_lrelu(x, 0.2);
-	}
 }
 
 struct tensor *
@@ -133,7 +102,7 @@ linear_layer_forward(const struct linear_layer *l, struct tensor *x, enum act ac
 	scope_open();
 	w = op_cast(l->w, x->dtype);
 	if (ad)
-		y = activate(add_adapter(ad, op_linear(x, op_cast(ad->a, x->dtype), NULL),
+		y = op_act(add_adapter(ad, op_linear(x, op_cast(ad->a, x->dtype), NULL),
 		    op_linear(x, w, l->b)), act);
 	else
 		y = act == ACT_NONE ? op_linear(x, w, l->b) : op_linear_act(x, w, l->b, act);

@@ -12,6 +12,8 @@
 #include "nn/params.h"
 #include "tensor/ops.h"
 
+#include <stdarg.h>
+
 struct conv_layer {
 	struct tensor *w, *b; /* [O,KH,KW,I/groups], [O] or NULL */
 	struct adapter *adapter; /* or NULL; of ungrouped convolutions */
@@ -43,5 +45,16 @@ void linear_layer_init(struct linear_layer *, struct params *, int64_t in, int64
 void linear_layer_init_1x1(struct linear_layer *, struct params *, int64_t in, int64_t out,
     bool bias, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 struct tensor *linear_layer_forward(const struct linear_layer *, struct tensor *x, enum act);
+
+/* For layers of one's own: in an init whose last parameters are fmt and what it takes, declares name and makes
+ * it. */
+enum { LAYER_NAME = 400 };
+void layer_name(char name[LAYER_NAME], const char *fmt, va_list);
+#define LAYER_NAMED(name, fmt) \
+	char name[LAYER_NAME]; \
+	va_list ap; \
+	va_start(ap, fmt); \
+	layer_name(name, fmt, ap); \
+	va_end(ap)
 
 #endif

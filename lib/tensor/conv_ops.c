@@ -81,7 +81,7 @@ op_conv2d_act(struct tensor *x, struct tensor *w, struct tensor *b, struct conv 
 
 	if (act_fuses(act, (struct tensor *[]){ x, w, b }, 3, &slope))
 		return conv2d(x, w, b, g, slope);
-	return act_apply(conv2d(x, w, b, g, 1), act);
+	return op_act(conv2d(x, w, b, g, 1), act);
 }
 
 /* ---- transpose: the gradient of x ------------------------------------------------------------ */

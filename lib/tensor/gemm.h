@@ -107,8 +107,6 @@ struct tensor *wgrad_run(const struct wgrad *);
 
 /* ---- matmul.c -------------------------------------------------------------------------------- */
 
-/* act(x); ACT_LRELU's slope is 0.2. */
-struct tensor *act_apply(struct tensor *x, enum act);
 /* Whether a product's epilogue can do act with *slope; not when one of the inputs is recorded, whose
  * backward wants the op of its own. */
 bool act_fuses(enum act, struct tensor *const *in, int n, double *slope);

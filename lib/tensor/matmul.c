@@ -204,7 +204,7 @@ op_linear(struct tensor *x, struct tensor *w, struct tensor *b)
 }
 
 struct tensor *
-act_apply(struct tensor *x, enum act act)
+op_act(struct tensor *x, enum act act)
 {
 	switch (act) {
 	case ACT_RELU:
@@ -241,5 +241,5 @@ op_linear_act(struct tensor *x, struct tensor *w, struct tensor *b, enum act act
 
 	if (act_fuses(act, (struct tensor *[]){ x, w, b }, 3, &slope))
 		return linear(x, w, b, slope);
-	return act_apply(linear(x, w, b, 1), act);
+	return op_act(linear(x, w, b, 1), act);
 }

@@ -86,6 +86,7 @@ int64_t op_samples(int64_t n);
  * the inputs has none (it is shared by all). */
 struct tensor *op_matmul(struct tensor *x, struct tensor *y, bool ta, bool tb);
 enum act { ACT_NONE, ACT_RELU, ACT_SILU, ACT_GELU, ACT_QUICK_GELU, ACT_SIGMOID, ACT_LRELU };
+struct tensor *op_act(struct tensor *x, enum act); /* ACT_LRELU's slope is 0.2 */
 /* x [..,in], w [out,in], b [out] or NULL -> act(x w^T + b) [..,out]; in one kernel. */
 struct tensor *op_linear(struct tensor *x, struct tensor *w, struct tensor *b);
 struct tensor *op_linear_act(struct tensor *x, struct tensor *w, struct tensor *b, enum act);

@@ -363,6 +363,37 @@ numbers_look_plain(void **state)
 	}
 }
 
+/* What a configuration leaves out stays as it was. */
+static void
+members(void **state)
+{
+	static const char text[] = "{\"i\":7,\"x\":1.5,\"b\":true,\"none\":null,\"s\":\"7\"}";
+	struct json j;
+	int i = 3;
+	double x = 0.25;
+	bool b = false;
+
+	(void)state;
+	assert_int_equal(json_parse(&j, text, strlen(text)), 0);
+	assert_int_equal(json_member_int(&j, 0, "absent", 1, 9, &i), 0);
+	assert_int_equal(json_member_int(&j, 0, "none", 1, 9, &i), 0);
+	assert_int_equal(json_member_num(&j, 0, "none", &x), 0);
+	assert_int_equal(json_member_bool(&j, 0, "absent", &b), 0);
+	assert_true(i == 3 && x == 0.25 && !b);
+	assert_int_equal(json_member_int(&j, 0, "i", 1, 9, &i), 0);
+	assert_int_equal(json_member_num(&j, 0, "x", &x), 0);
+	assert_int_equal(json_member_bool(&j, 0, "b", &b), 0);
+	assert_true(i == 7 && x == 1.5 && b);
+	assert_int_equal(json_member_int(&j, 0, "i", 1, 6, &i), -1);
+	assert_string_equal(errmsg(), "i: want a whole number from 1 to 6");
+	assert_int_equal(json_member_int(&j, 0, "x", 1, 6, &i), -1);
+	assert_int_equal(json_member_num(&j, 0, "s", &x), -1);
+	assert_memory_equal(errmsg(), "s: ", 3);
+	assert_int_equal(json_member_bool(&j, 0, "i", &b), -1);
+	assert_true(i == 7 && x == 1.5 && b);
+	json_release(&j);
+}
+
 int
 main(void)
 {
@@ -375,6 +406,7 @@ main(void)
 		cmocka_unit_test(overflow_is_exact),
 		cmocka_unit_test(values),
 		cmocka_unit_test(whole_numbers),
+		cmocka_unit_test(members),
 		cmocka_unit_test(strings_written_are_json),
 		cmocka_unit_test(numbers_are_shortest_and_read_back),
 		cmocka_unit_test(numbers_look_plain),
