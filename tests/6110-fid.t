@@ -125,6 +125,12 @@ near 'which a comparison knows nothing of' "$(value fid)" "$fid_value"
 printf '{"id":"%s","embedding":[%s]}\n' a 1,2 b 2,1 c 3,5 d 4,4 >inline.jsonl
 rc 0 'inline vectors' fid --metrics fid inline.jsonl inline.jsonl
 
+fid --partial -o stdin.npz <gen.jsonl >/dev/null
+fid --metrics fid real.jsonl stdin.npz >out
+near 'statistics of standard input' "$(value fid)" "$fid_value"
+rc 0 'statistics of several inputs' fid --partial -o both.npz real.jsonl gen.jsonl
+like 'are of all' "$(cat stdout)" '*"n": 100, *'
+
 # by class
 rc 0 '--by' fid --metrics fid,precision --by label real.jsonl gen.jsonl
 cp stdout out
@@ -177,6 +183,13 @@ fid_based_on_latents,real,gen,train
 precision,real,gen,train
 recall,real,gen,train'
 near 'its FID' "$(sed -n 's/^fid.*,//p' out)" "$fid_value"
+mkdir -p pcam.v2/image synth-1/image/train
+cp real.npy gen.jsonl pcam.v2/image
+cp real.jsonl pcam.v2/image/metadata.jsonl
+cp gen.npy synth-1/image/train
+sed 's/}$/,"split":"test"}/' gen.jsonl >synth-1/image/train/metadata.jsonl
+fid --layout mep --metrics fid pcam.v2/image synth-1/image/train/ | tail -n 1 >names
+like 'sets are called by the folder that says something' "$(cat names)" 'fid_based_on_latents,pcam.v2,synth-1,test,*'
 mkdir metrics
 fid --layout mep -o metrics real.jsonl gen.jsonl
 ok 'into a folder, under its name' cmp out metrics/arxiv_analysis_fid_token_df.csv

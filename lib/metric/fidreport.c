@@ -92,6 +92,12 @@ says_nothing(const char *part)
 	return !*part;
 }
 
+static bool
+is_data(const char *ext)
+{
+	return strcmp(ext, ".jsonl") == 0 || strcmp(ext, ".npy") == 0 || strcmp(ext, ".npz") == 0;
+}
+
 char *
 fidreport_name(const char *path)
 {
@@ -99,9 +105,10 @@ fidreport_name(const char *path)
 
 	while (!name) {
 		char *slash = strrchr(p, '/'), *part = slash ? slash + 1 : p;
+		const char *ext = path_ext(part);
 
 		if (!says_nothing(part))
-			name = xstrndup(part, strlen(part) - strlen(path_ext(part)));
+			name = xstrndup(part, strlen(part) - (is_data(ext) ? strlen(ext) : 0));
 		else if (!slash)
 			name = xstrdup(path_base(path));
 		else
