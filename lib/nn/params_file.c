@@ -31,27 +31,23 @@ piece_of(const struct st_tensor *s, int64_t at, int64_t n)
 	return t;
 }
 
-/* Words whose exponent bits are all set are infinities or no numbers. */
+/* Words whose exponent bits are all set are infinities or no numbers: then the exponent's lowest bit, added
+ * to the exponent, carries into the sign's place. Four or two of them at a time. */
 static bool
-words_finite(const char *p, int64_t n, size_t size, uint32_t exponent)
+words_finite(const char *p, int64_t n, size_t size, uint64_t exponent)
 {
-	uint32_t bad = 0;
+	const uint64_t every = size == 4 ? 0x100000001 : 0x1000100010001, low = exponent & -exponent;
+	const uint64_t e = exponent * every, add = low * every, sign = ((exponent + low) & ~exponent) * every;
+	size_t bytes = (size_t)n * size, whole = bytes / 8 * 8;
+	uint64_t bad = 0, w = 0;
 
-	if (size == 4) {
-		for (int64_t i = 0; i < n; i++) {
-			uint32_t w;
-
-			memcpy(&w, p + 4 * i, 4);
-			bad |= (w & exponent) == exponent;
-		}
-		return !bad;
+	for (size_t i = 0; i < whole; i += 8) {
+		memcpy(&w, p + i, 8);
+		bad |= ((w & e) + add) & sign;
 	}
-	for (int64_t i = 0; i < n; i++) {
-		uint16_t w;
-
-		memcpy(&w, p + 2 * i, 2);
-		bad |= (w & exponent) == exponent;
-	}
+	w = 0;
+	memcpy(&w, p + whole, bytes - whole);
+	bad |= ((w & e) + add) & sign;
 	return !bad;
 }
 
@@ -196,16 +192,20 @@ params_check(const struct params *ps, const struct safetensors *st, const char *
 static void
 turn_words(void *to, const void *from, int64_t rows, int64_t b, int64_t c, size_t size)
 {
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t i = 0; i < b; i++)
-			for (int64_t k = 0; k < c; k++) {
-				size_t in = (size_t)((r * b + i) * c + k), out = (size_t)((r * c + k) * b + i);
+	size_t step = (size_t)c * size;
+	char *out = to;
 
-				if (size == 2)
-					memcpy((char *)to + 2 * out, (const char *)from + 2 * in, 2);
-				else
-					memcpy((char *)to + 4 * out, (const char *)from + 4 * in, 4);
-			}
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t k = 0; k < c; k++) {
+			const char *in = (const char *)from + (size_t)(r * b * c + k) * size;
+
+			if (size == 2)
+				for (int64_t i = 0; i < b; i++, in += step, out += 2)
+					memcpy(out, in, 2);
+			else
+				for (int64_t i = 0; i < b; i++, in += step, out += 4)
+					memcpy(out, in, 4);
+		}
 }
 
 /* Room for a piece in the net's type, for it turned, and for values that are made as they are wanted. */
