@@ -165,11 +165,16 @@ gradients(void)
 	struct safetensors want, step, batch;
 	double t[64], all = 0, norm = 0, worst = 0;
 	const struct st_tensor *times;
+	char *path = path_join(root, "train/lora_grads_step0.safetensors");
+	bool there = file_exists(path);
 	struct lora_file file;
 	struct sd_files f;
 	struct unet m;
 	struct lora l;
 
+	free(path);
+	if (!there)
+		return;
 	open_in_set(&want, "train/lora_grads_step0.safetensors");
 	open_in_set(&step, "train/base_step0.safetensors");
 	open_in_set(&batch, "train/batches.safetensors");
