@@ -107,6 +107,8 @@ read_metrics(void)
 			usage_error("--metrics: %s", errmsg());
 		how.want[m] = true;
 	}
+	if (o.layout == LAYOUT_NSW && !how.want[FID_DISTANCE])
+		usage_error("the table of nsw is of fid");
 	free(copy);
 }
 
@@ -149,6 +151,8 @@ check_options(int operands)
 		usage_error("--network wants --weights");
 	if (o.layout == LAYOUT_NSW && !o.by)
 		o.by = "label";
+	if (o.layout == LAYOUT_MEP && o.by)
+		usage_error("the table of mep has no groups");
 	how.ddof = (int)o.ddof;
 }
 
@@ -342,7 +346,9 @@ compare(const struct fset *real, const struct fset *gen)
 			need(fid_check(real, gen, &how, (enum fid_metric)m));
 	}
 	if (moments && (o.per_image || o.sheet || o.by))
-		need(err("--per-image, --sheet and --by need features of both sets, not statistics"));
+		die("--per-image, --sheet and --by need features of both sets, not statistics");
+	if (gen->has_moments && how.bootstrap)
+		die("%s: --bootstrap needs features, not statistics", gen->name);
 	warn_of_few(real, gen);
 	if (o.per_image || o.sheet)
 		fid_images_near(&one, real, gen);

@@ -69,6 +69,27 @@ rc 0 'logits of the generated' fid --metrics is --splits 4 --logits logits.npy r
 cp stdout out
 ok 'the Inception Score is between 1 and the number of classes' awk "BEGIN { x = $(value inception_score); exit !(x > 1 && x < 3) }"
 
+rc 0 'probabilities in the records' fid --metrics is --splits 2 --scores p real.npy - <<EOF
+{"embedding":[1,2,3,4,5,6,7,8],"p":[1,0]}
+{"embedding":[1,2,3,4,5,6,7,8],"p":[0,1]}
+{"embedding":[1,2,3,4,5,6,7,8],"p":[50,50]}
+{"embedding":[1,2,3,4,5,6,7,8],"p":[2,2]}
+EOF
+cp stdout out
+near 'a sure half of 2, an unsure half of 1' "$(value inception_score)" 1.5
+npy same.npy 300 8 0 2
+npy more.npy 300 8 0 3
+fid --metrics fid,fid_infinity same.npy more.npy >out
+ok "without the bias of few images equal sets are nearer: $(value fid_infinity) than $(value fid)" \
+    awk "BEGIN { i = $(value fid_infinity); exit !(i * i < $(value fid) ^ 2 / 4) }"
+# real ones at 0 and 10; 1 is nearer to 0 than 10 is, 25 further from 10 than 0 is
+printf '{"id":"%s","embedding":[%s,0]}\n' zero 0 ten 10 >line.jsonl
+printf '{"id":"%s","embedding":[%s,0]}\n' near 1 far 25 >points.jsonl
+fid --metrics authpct --per-image line.jsonl points.jsonl >out
+is 'authentic by hand' "$(sed -n 's/.*"nearest_id":/ /p' out | tr '\n' ' ')" \
+    ' "zero","nearest_distance":1,"authentic":false}  "ten","nearest_distance":15,"authentic":true} '
+near 'and counted' "$(value authpct)" 50
+
 # ---- statistics ----
 rc 0 '--partial' fid --partial -o real.npz real.npy
 like 'tells of the file' "$(cat stdout)" '{"kind": "statistics", "statistics_file": "real.npz", "n": 60, "dim": 8,*'
@@ -267,6 +288,13 @@ rc 0 'a network on one side only' fid real.jsonl gen.npy
 one_line 'a network on one side only' 'fid: gen.npy does not say which network it is of; real.jsonl is of N'
 rc 2 'what needs features' fid --metrics kid real.npz gen.npy
 one_line 'what needs features' 'fid: real.npz: kid needs features, not statistics'
+rc 2 'resampling statistics' fid --bootstrap 10 real.npy gen.npz
+one_line 'resampling statistics' 'fid: gen.npz: --bootstrap needs features, not statistics'
+rc 2 'groups of statistics' fid --by label real.npz gen.jsonl
+rc 2 'a sheet of no images' fid --metrics fid --sheet x.png real.npy gen.npy
+one_line 'a sheet of no images' 'fid: real.npy and gen.npy name no images for a sheet'
+rc 2 'a table without groups' fid --layout mep --by label real.jsonl gen.jsonl
+rc 2 'a table of fid without fid' fid --layout nsw --metrics kid real.jsonl gen.jsonl
 rc 2 'no logits' fid --metrics is real.npy gen.npy
 one_line 'no logits' 'fid: gen.npy: no probabilities of classes for the inception_score'
 perl -e 'local $/; open F, "<", "real.npy"; $_ = <F>; substr($_, 128 + 8 * 4 * 17, 4) = pack "f<", "nan"; open G, ">", "nan.npy"; print G $_'

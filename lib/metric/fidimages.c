@@ -138,10 +138,13 @@ int
 fid_images_sheet(const struct fid_images *im, const struct fset *real, const struct fset *gen, int64_t rows,
     const char *path)
 {
-	struct ranked *order = sorted(NULL, im->near, gen->n);
+	struct ranked *order;
 	struct sheet s;
 	int rc;
 
+	if (!gen->row[0].file && !real->row[0].file)
+		return err("%s and %s name no images for a sheet", real->name, gen->name);
+	order = sorted(NULL, im->near, gen->n);
 	sheet_init(&s, 2, CELL, (const char *const[]){ "generated", "nearest real" });
 	for (int64_t k = 0; k < gen->n && k < rows; k++) {
 		const struct fset_row *g = &gen->row[order[k].at], *r = &real->row[im->near[order[k].at].at];

@@ -26,7 +26,7 @@ void fid_images_write(const struct fid_images *, const struct fset *real, const 
     double min_p, bool rank, struct rec_out *);
 
 /* A sheet of the `rows` nearest pairs, the nearest first. -1 with a message: it cannot be
- * written. An image that cannot be read leaves a gap. */
+ * written, or neither set names images. An image that cannot be read leaves a gap. */
 int fid_images_sheet(const struct fid_images *, const struct fset *real, const struct fset *gen,
     int64_t rows, const char *path);
 
