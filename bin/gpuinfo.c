@@ -10,7 +10,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct {
 	const char *device;
@@ -59,39 +62,105 @@ list(int number, const struct gpu_info *g, void *ctx)
 	print(number, g, NULL);
 }
 
+static const char *form; /* what the device is kept from using just now */
+
 static void
 check(const struct selftest_result *r, void *ctx)
 {
 	int *n = ctx;
 
 	n[r->ok]++;
-	printf("{\"kind\":\"selftest\",\"op\":\"%s\",\"dtype\":\"%s\",\"of\":\"%s\",\"error\":", r->op,
+	printf("{\"kind\":\"selftest\",\"op\":\"%s\",\"dtype\":\"%s\",\"of\":\"%s\",", r->op,
 	    dtype_name(r->dtype), r->gradient ? "gradient" : "result");
+	if (*form)
+		printf("\"without\":\"%s\",", form);
+	printf("\"error\":");
 	if (r->error < 1e300)
 		printf("%.3g", r->error);
 	else
 		printf("null");
 	printf(",\"bound\":%g,\"ok\":%s}\n", r->bound, yes(r->ok));
 	if (!r->ok)
-		warn("%s of %s in %s is wrong: off by %.3g of the largest value, at most %g is right",
-		    r->gradient ? "gradient" : "result", r->op, dtype_name(r->dtype), r->error, r->bound);
+		warn("%s of %s in %s%s%s is wrong: off by %.3g of the largest value, at most %g is right",
+		    r->gradient ? "gradient" : "result", r->op, dtype_name(r->dtype),
+		    *form ? " without " : "", form, r->error, r->bound);
+}
+
+/* What a device is kept from using, so that each form of a kernel has its turn. */
+static const char *const forms[] = { "", "texel", "subgroup", "texel,subgroup" };
+enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
+
+struct outcome {
+	int n[2];                /* checks that failed, passed */
+	bool ran[KERNEL_COUNT];
+};
+
+/* The self-test of one form, in a process of its own: a device is opened once. */
+static void
+self_test_form(const char *without, int to)
+{
+	const char *was = getenv("PHANTOM_DISABLE");
+	struct outcome out = { 0 };
+
+	if (*without) {
+		char *all = xasprintf("%s%s%s", was ? was : "", was && *was ? "," : "", without);
+
+		setenv("PHANTOM_DISABLE", all, 1);
+		free(all);
+	}
+	gpu_open(o.device);
+	if (!*without)
+		print(gpu_number(), gpu_info(), NULL);
+	form = without;
+	selftest(check, out.n);
+	for (int k = 0; k < KERNEL_COUNT; k++)
+		out.ran[k] = gpu_kernel_calls((enum kernel)k);
+	if (write(to, &out, sizeof(out)) != sizeof(out))
+		die("pipe:");
+	stdout_close();
+	exit(EXIT_OK);
 }
 
 static int
 self_test(void)
 {
-	int n[2] = { 0 }, kernels = 0;
+	struct outcome all = { 0 };
+	int kernels = 0;
 
-	selftest(check, n);
-	for (int k = 0; k < KERNEL_COUNT; k++) {
-		if (gpu_kernel_calls((enum kernel)k))
+	for (int f = 0; f < FORMS; f++) {
+		struct outcome one;
+		int p[2], status;
+		bool whole;
+		pid_t pid;
+
+		fflush(stdout);
+		if (pipe(p) || (pid = fork()) < 0)
+			die("no process for the self-test:");
+		if (!pid)
+			self_test_form(forms[f], p[1]);
+		close(p[1]);
+		whole = read(p[0], &one, sizeof(one)) == sizeof(one);
+		close(p[0]);
+		if (waitpid(pid, &status, 0) < 0)
+			die("the self-test's process:");
+		if (WIFSIGNALED(status))
+			die("the self-test%s%s ended by signal %d", *forms[f] ? " without " : "", forms[f],
+			    WTERMSIG(status));
+		if (!whole) /* it has said why */
+			return WEXITSTATUS(status);
+		all.n[0] += one.n[0];
+		all.n[1] += one.n[1];
+		for (int k = 0; k < KERNEL_COUNT; k++)
+			all.ran[k] |= one.ran[k];
+	}
+	for (int k = 0; k < KERNEL_COUNT; k++)
+		if (all.ran[k])
 			kernels++;
 		else if (o.verbose)
-			warn("not run on this device: %s", gpu_kernel_name((enum kernel)k));
-	}
-	printf("{\"kind\":\"result\",\"passed\":%d,\"failed\":%d,\"kernels\":%d,\"of_kernels\":%d}\n", n[1],
-	    n[0], kernels, (int)KERNEL_COUNT);
-	return n[0] ? EXIT_RECORDS : EXIT_OK;
+			warn("not run: %s", gpu_kernel_name((enum kernel)k));
+	printf("{\"kind\":\"result\",\"passed\":%d,\"failed\":%d,\"kernels\":%d,\"of_kernels\":%d}\n", all.n[1],
+	    all.n[0], kernels, (int)KERNEL_COUNT);
+	return all.n[0] ? EXIT_RECORDS : EXIT_OK;
 }
 
 int
@@ -109,12 +178,14 @@ main(int argc, char **argv)
 	} else {
 		struct ceiling c;
 
-		gpu_open(o.device);
-		if (o.speed)
-			ceiling_measure(&c);
-		print(gpu_number(), gpu_info(), o.speed ? &c : NULL);
 		if (o.selftest)
 			ret = self_test();
+		if (o.speed || !o.selftest) {
+			gpu_open(o.device);
+			if (o.speed)
+				ceiling_measure(&c);
+			print(gpu_number(), gpu_info(), o.speed ? &c : NULL);
+		}
 	}
 	stdout_close();
 	return ret;

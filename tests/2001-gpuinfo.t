@@ -22,8 +22,10 @@ rc 0 'speed is measured' gpuinfo -d cpu --speed
 like 'in numbers' "$(cat stdout)" '*"gflop_per_s":[0-9]*"copy_gb_per_s":[0-9]*'
 rc 2 'a memory limit must be a size' env PHANTOM_MEMORY=lots gpuinfo
 
-rc 0 'every operator gives the right answer' gpuinfo -d cpu --self-test
+rc 0 'every operator gives the right answer' gpuinfo -d cpu --self-test -v
 like 'with a count at the end' "$(tail -n 1 stdout)" '{"kind":"result",*"failed":0*}'
+is 'only kernels that measure have none' "$(sed -n 's/.*not run: //p' stderr | tr '\n' ' ')" \
+    'copy_ssbo copy_texel fma_rate '
 PHANTOM_VALIDATE=1
 export PHANTOM_VALIDATE
 rc 0 'and the validation layers have nothing to say' gpuinfo -d cpu --self-test

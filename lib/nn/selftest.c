@@ -1,4 +1,4 @@
-#include "nn/selftest.h"
+#include "nn/selftest_internal.h"
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -392,6 +392,7 @@ UNARY(max_pool, op_max_pool2d(in[0], 3, 2, 1))
 UNARY(avg_pool, op_avg_pool2d(in[0], 2, 2, 0, true))
 UNARY(global_pool, op_global_avg_pool(in[0]))
 UNARY(nearest, op_resize_nearest(in[0], 12, 10))
+UNARY(nearest_any, op_resize_nearest(in[0], 9, 7))
 UNARY(bilinear, op_resize_bilinear(in[0], 9, 7, false))
 UNARY(group_norm, op_group_norm(in[0], 4, in[1], in[2], 1e-5, ACT_SILU))
 UNARY(layer_norm, op_layer_norm(in[0], in[1], in[2], 1e-5))
@@ -404,6 +405,25 @@ run_batch_norm(struct tensor **in)
 	struct tensor *m = tensor_full(F32, 1, c, 0), *v = tensor_full(F32, 1, c, 1);
 
 	return op_batch_norm(in[0], in[1], in[2], m, v, 0.1, 1e-5, true, ACT_NONE);
+}
+
+/* Normalised by what was seen before: mean 0.25, variance 2. */
+static struct tensor *
+run_batch_norm_seen(struct tensor **in)
+{
+	int64_t c[] = { in[0]->dim[3] };
+	struct tensor *m = tensor_full(F32, 1, c, 0.25), *v = tensor_full(F32, 1, c, 2);
+
+	return op_batch_norm(in[0], in[1], in[2], m, v, 0.1, 1e-5, false, ACT_NONE);
+}
+
+static void
+ref_norm_seen(const struct check *c, double *const *in, double *out)
+{
+	int64_t C = c->in[0].dim[3];
+
+	for (int64_t i = 0; i < count(&c->in[0]); i++)
+		out[i] = (in[0][i] - 0.25) / sqrt(2 + 1e-5) * in[1][i % C] + in[2][i % C];
 }
 
 static double
@@ -427,8 +447,8 @@ static void
 ref_image(const struct check *c, double *const *in, double *out)
 {
 	const int64_t *d = c->in[0].dim;
-	const int64_t oh[] = { (d[1] - 1) / 2 + 1, d[1] / 2, 1, 12, 9 };
-	const int64_t ow[] = { (d[2] - 1) / 2 + 1, d[2] / 2, 1, 10, 7 };
+	const int64_t oh[] = { (d[1] - 1) / 2 + 1, d[1] / 2, 1, 12, 9, 9 };
+	const int64_t ow[] = { (d[2] - 1) / 2 + 1, d[2] / 2, 1, 10, 7, 7 };
 	int64_t H = oh[c->variant], W = ow[c->variant];
 
 	for (int64_t i = 0; i < d[0] * H * W * d[3]; i++) {
@@ -449,7 +469,7 @@ ref_image(const struct check *c, double *const *in, double *out)
 		} else if (c->variant == 2) {
 			for (int64_t t = 0; t < d[1] * d[2]; t++)
 				v += pixel(c, in, n, t / d[2], t % d[2], k) / (double)(d[1] * d[2]);
-		} else if (c->variant == 3) {
+		} else if (c->variant == 3 || c->variant == 5) {
 			v = pixel(c, in, n, y * d[1] / H, x * d[2] / W, k);
 		} else {
 			double sy = source(y, d[1], H), sx = source(x, d[2], W);
@@ -619,6 +639,20 @@ static const struct check checks[] = {
 	    { 1, { 19 }, PARAM, 0 } }, run_layer_norm, ref_norm, true, 1 },
 	{ "instance_norm, odd", 3, { X4O, C3, C3 }, run_instance_norm, ref_norm, true, 2 },
 	{ "batch_norm, odd", 3, { X4O, C3, C3 }, run_batch_norm, ref_norm, true, 3 },
+	{ "attention, odd", 3, { { 3, { 2, 6, 10 }, NORMAL, 0 }, { 3, { 2, 9, 10 }, NORMAL, 0 },
+	    { 3, { 2, 9, 10 }, NORMAL, 0 } }, run_attention, ref_attention, true, 0 },
+	{ "matmul, long", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 12 }, NORMAL, 0 } }, run_matmul,
+	    ref_matmul, false, 0 },
+	{ "matmul, long and wide", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } },
+	    run_matmul, ref_matmul, false, 0 },
+	{ "matmul, one column, long", 2, { { 2, { 40, 9000 }, NORMAL, 0 }, { 2, { 9000, 1 }, NORMAL, 0 } },
+	    run_matmul, ref_matmul, false, 0 },
+	{ "max_pool2d alone", 1, { X4 }, run_max_pool, ref_image, false, 0 },
+	{ "max_pool2d alone, odd", 1, { X4O }, run_max_pool, ref_image, false, 0 },
+	{ "avg_pool2d, odd", 1, { X4O }, run_avg_pool, ref_image, true, 1 },
+	{ "resize_nearest, any", 1, { X4 }, run_nearest_any, ref_image, true, 5 },
+	{ "resize_nearest, twice, odd", 1, { { 4, { 2, 6, 5, 3 }, NORMAL, 0 } }, run_nearest, ref_image, true, 3 },
+	{ "batch_norm, seen", 3, { X4, C8, C8 }, run_batch_norm_seen, ref_norm_seen, true, 0 },
 	{ "bce_with_logits", 2, { X3, X3 }, run_bce, ref_loss, false, 1 },
 	{ "mse", 2, { X3, X3 }, run_mse, ref_loss, true, 2 },
 };
@@ -773,9 +807,11 @@ selftest(void (*fn)(const struct selftest_result *, void *), void *ctx)
 	bool grads = grads_on();
 	int failed = 0;
 
-	for (int dt = F32; dt <= (gpu_info()->f16 ? BF16 : F32); dt++)
+	for (int dt = F32; dt <= (gpu_info()->f16 ? BF16 : F32); dt++) {
 		for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 			failed += run_check(&checks[i], (enum dtype)dt, fn, ctx);
+		failed += selftest_state((enum dtype)dt, fn, ctx);
+	}
 	grads_set(grads);
 	return failed;
 }

@@ -123,6 +123,16 @@ class Net(nn.Module):
         self.encoder = Encoder({'resnet18': (2, 2, 2, 2), 'resnet34': (3, 4, 6, 3)}[encoder], widths)
         self.decoder = (PlusPlus if arch == 'unetpp' else Plain)(widths, dec)
         self.segmentation_head = nn.Sequential(nn.Conv2d(dec[-1], classes, 3, padding=1))
+        for name, m in self.named_modules():
+            if not isinstance(m, nn.Conv2d):
+                continue
+            if name.startswith('encoder'):
+                nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
+            elif name.startswith('decoder'):
+                nn.init.kaiming_uniform_(m.weight, mode='fan_in', nonlinearity='relu')
+            else:
+                nn.init.xavier_uniform_(m.weight)
+                nn.init.zeros_(m.bias)
 
     def forward(self, x):
         return self.segmentation_head(self.decoder(self.encoder(x)))
