@@ -436,7 +436,7 @@ step(struct state *s, const float *rows, int64_t n, int64_t *seen)
 	struct kdata b;
 	double inertia = 0;
 
-	kdata_open(&b, rows, n, d);
+	kdata_open(&b, rows, n, d, kdata_device());
 	for (int64_t i = 0; i < s->k * d; i++)
 		s->c[i] = (float)(s->center[i] - b.mean[i % d]);
 	kdata_scores(&b, NULL, n, s->c, s->k, take_nearest, &a);
@@ -518,7 +518,7 @@ first_means(struct state *s, const struct kmeans_opts *o, struct rng *r)
 	}
 	rows = xmalloc((size_t)(n * t->d) * sizeof(*rows));
 	sample(t, n, r, rows);
-	kdata_open(&part, rows, n, t->d);
+	kdata_open(&part, rows, n, t->d, kdata_device());
 	spread_means(&part, s->c, o->k, r);
 	for (int64_t i = 0; i < o->k * t->d; i++)
 		s->c[i] = (float)(s->c[i] + part.mean[i % t->d] - t->mean[i % t->d]);
@@ -559,7 +559,7 @@ kmeans_fit(struct kmeans *m, const float *x, int64_t n, int64_t d, const struct 
 	*m = (struct kmeans){ .n = n, .d = d, .k = o->k };
 	if (o->k < 1 || o->k > n)
 		return err("%lld clusters of %lld rows", (long long)o->k, (long long)n);
-	if (kdata_open(&t, x, n, d)) {
+	if (kdata_open(&t, x, n, d, kdata_device())) {
 		kdata_close(&t);
 		return -1;
 	}
@@ -587,7 +587,7 @@ kmeans_assign(struct kmeans *m, const float *x, int64_t n, int64_t d, const floa
 	int ret;
 
 	*m = (struct kmeans){ .n = n, .d = d, .k = k };
-	ret = kdata_open(&t, x, n, d);
+	ret = kdata_open(&t, x, n, d, kdata_device());
 	if (!ret) {
 		state_open(&s, &t, k);
 		for (int64_t i = 0; i < k * d; i++)

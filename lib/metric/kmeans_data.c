@@ -92,8 +92,14 @@ upload(struct kdata *t, struct load *l)
 	free(l->out);
 }
 
+bool
+kdata_device(void)
+{
+	return !gpu_info()->cpu;
+}
+
 int
-kdata_open(struct kdata *t, const float *x, int64_t n, int64_t d)
+kdata_open(struct kdata *t, const float *x, int64_t n, int64_t d, bool on_device)
 {
 	struct load l = { .t = t };
 	double total = 0, length = 0;
@@ -113,7 +119,7 @@ kdata_open(struct kdata *t, const float *x, int64_t n, int64_t d)
 	for (int64_t k = 0; k < d; k++)
 		length += t->mean[k] * t->mean[k];
 	t->variance = total / (double)n / (double)d;
-	if (isfinite(total) && !gpu_info()->cpu) {
+	if (isfinite(total) && on_device) {
 		upload(t, &l);
 	} else if (isfinite(total) && length > 4 * total / (double)n) {
 		/* single precision would be spent on the mean */

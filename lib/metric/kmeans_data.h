@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-/* A GPU holds the rows less their mean, in pieces. Where the device is the CPU itself the products are
- * BLAS's, which work on the rows where they lie (or on a copy less the mean, where that is large). */
+/* The device holds the rows less their mean, in pieces; or, where the device is the CPU itself, the products
+ * are BLAS's, which work on the rows where they lie (or on a copy less the mean, where that is large). */
 struct kdata {
 	const float *x;        /* [n,d] */
 	int64_t n, d;
@@ -21,7 +21,9 @@ struct kdata {
 };
 
 /* -1 with a message if values are not finite; close it then too. */
-int kdata_open(struct kdata *, const float *x, int64_t n, int64_t d);
+int kdata_open(struct kdata *, const float *x, int64_t n, int64_t d, bool on_device);
+/* Is the device the faster place here? */
+bool kdata_device(void);
 void kdata_close(struct kdata *);
 
 /* x.c - |c|^2/2 for points c [k,d] (less the mean): the larger, the nearer. row [n]: only these rows, NULL:
