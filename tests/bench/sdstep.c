@@ -102,6 +102,7 @@ main(int argc, char **argv)
 	s.compute = types[o.precision];
 	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ &net.ps }, 1);
 	step(&s, &c);
+	gpu_profile_reset();
 	for (int64_t i = 0; i < o.runs; i++) {
 		double w = now_s(), p = cpu_s();
 

@@ -4,7 +4,7 @@
  * stands in runs.json: losses, gradients' norms, every gradient of the first step, the weights at the end.
  *
  * Observed on lavapipe, the most of all runs: losses 3.0e-6, gradients 7.3e-7 (worst tensor 3.2e-6, worst
- * norm 5.3e-6), norms before clipping 7.4e-6, updates 8.6e-5, largest difference of a weight 6.7e-6.
+ * norm 5.3e-6), norms before clipping 7.4e-6, updates 8.7e-5, largest difference of a weight 6.7e-6.
  */
 #include "gold.h"
 
@@ -79,6 +79,18 @@ batch(int i, bool prior)
 	return b;
 }
 
+/* train/NAME_WHAT.safetensors; what a run of running means shares with the plain one is called by the
+ * latter's name. Caller frees. */
+static char *
+file_of(const char *name, const char *what)
+{
+	size_t n = strlen(name);
+
+	if (n > 4 && strcmp(name + n - 4, "_ema") == 0)
+		n -= 4;
+	return xasprintf("train/%.*s_%s.safetensors", (int)n, name, what);
+}
+
 /* ---- what is compared -------------------------------------------------------------------------- */
 
 /* The i-th number of a list in a run. */
@@ -108,7 +120,7 @@ relative(double a, double b)
 static void
 gradients(const struct json *j, int run, const char *name, struct params *ps)
 {
-	char *file = xasprintf("train/%s_grads_step0.safetensors", strcmp(name, "base_ema") ? name : "base");
+	char *file = file_of(name, "grads_step0");
 	char *path = path_join(root, file);
 	int norms = json_get(j, run, "grad0_norm_per_tensor_fp64");
 	struct safetensors st;
@@ -248,16 +260,21 @@ settings(const struct json *j, int run, const char *name)
 
 /* The first batch's noisy latents, target and prediction. */
 static void
-first_step(const struct sd_step *s)
+first_step(const struct sd_step *s, const char *file)
 {
-	char *path = path_join(root, "train");
+	char *path = path_join(root, file);
 	struct safetensors st;
 	struct tensor *target, *t[3];
 	struct sd_batch b;
 	const char *const names[] = { "step0.noisy_latents", "step0.target", "step0.model_pred" };
 	const struct st_tensor *h;
 
-	gold_read(&st, path, "base_step0.safetensors");
+	if (!file_exists(path)) {
+		free(path);
+		return;
+	}
+	if (st_open(&st, path))
+		die("%s", errmsg());
 	scope_open();
 	b = batch(0, false);
 	t[2] = sd_step_predict(s, &b, &target);
@@ -401,7 +418,7 @@ run(const struct json *j, int r, const char *name)
 	struct weights w0;
 	double loss = 0, norm = 0, parts = 0;
 	bool prior = s.loss.prior_weight > 0, low = strncmp(name, "lora", 4) == 0;
-	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init");
+	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init"), *step0;
 	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
 	struct lora_file first;
 	struct lora lora;
@@ -415,8 +432,9 @@ run(const struct json *j, int r, const char *name)
 	if (low && (lora_open(&first, init, net) || lora_load(&lora, &model.unet.ps, &first, SD_UNET)))
 		die("%s", errmsg());
 	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ low ? &lora.ps : &model.unet.ps }, 1);
-	if (strcmp(name, "base_ema") == 0)
-		first_step(&s);
+	step0 = file_of(name, "step0");
+	first_step(&s, step0);
+	free(step0);
 	for (int i = 0; i < BATCHES; i++) {
 		double part[2];
 		struct sd_batch b;
@@ -454,12 +472,14 @@ run(const struct json *j, int r, const char *name)
 		lora_close(&first);
 		free(path);
 	}
-	path = xasprintf("train/%s_weights_step10.safetensors", strcmp(name, "base_ema") ? name : "base");
+	path = file_of(name, "weights_step10");
 	update(path, "weights", &model.unet.ps, &w0.st);
 	final_norms(j, r, &model.unet.ps);
 	if (s.ema_decay > 0) {
+		free(path);
+		path = file_of(name, "ema_step10");
 		ema_swap(&s.ema);
-		update("train/base_ema_step10.safetensors", "running means", &model.unet.ps, &w0.st);
+		update(path, "running means", &model.unet.ps, &w0.st);
 		ema_swap(&s.ema);
 	}
 	gold_done(name);
