@@ -192,6 +192,7 @@ kill -TERM $pid
 wait $pid
 is 'TERM while records are awaited' "$?" 143
 kill $feeder
+wait $feeder 2>/dev/null
 ok 'leaves nothing' test ! -e waits
 
 # ---- what cannot be used ----
@@ -243,12 +244,12 @@ like 'is told' "$(cat stderr)" 'sdtrain: the loss is *'
 # every option stands in the page by one of its names
 awk -F'"' '/struct opt table/ { on = 1 } /^};/ { on = 0 } on && /^\t{ .*"/ {
 	split($3, part, ","); sub(/ */, "", part[3]); names[part[3]] = names[part[3]] " " $2 }
-	END { for (to in names) print names[to] }' "$top/bin/sdtrain.c" >names
+	END { for (to in names) print names[to] }' "$top/bin/sdtrain.c" >option.names
 while read -r line; do
 	for o in $line; do
 		! grep -q -e "-$o\b" "$top/man/sdtrain.1" || continue 2
 	done
 	echo "$line"
-done <names >missing
+done <option.names >missing
 is 'every option stands in the page' "$(cat missing)" ''
 done_testing
