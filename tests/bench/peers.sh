@@ -20,3 +20,19 @@ done
 
 echo "eigenvalues and Fréchet distances, in turn:"
 "$PY" tests/bench/linalg_numpy.py "$B/bench/linalg"
+
+echo "features of 8 images, in turn:"
+weights=$(mktemp -d)
+trap 'rm -rf "$weights"' EXIT
+for net in inception dino-vitb8; do
+	bin/mkmodel -o "$weights/$net.safetensors" "$net"
+	for _ in 1 2; do
+		"$B/bench/features" "$net" "$weights/$net.safetensors"
+		"$PY" tests/bench/features_torch.py "$net"
+	done
+done
+
+if "$PY" -c 'import sklearn' 2>/dev/null; then
+	echo "k-means of 220000 x 768, k = 33, in turn:"
+	"$PY" tests/bench/kmeans_sklearn.py "$B/bench/kmeans"
+fi
