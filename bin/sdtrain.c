@@ -25,10 +25,10 @@ static struct opts {
 	int64_t jobs;
 	/* data */
 	const char *caption_key, *image_key, *label_key, *prompt, *folder, *classes, *prompt_head, *cache_dir;
-	const char *captions_dir;
+	const char *captions_dir, *image_folders, *class_parent;
 	int64_t resolution, samples, per_image, class_tokens, cache_room;
 	double empty;
-	bool center, flip, cache, from_names;
+	bool center, flip, cache, from_names, low_memory;
 	int padding;
 	/* prior preservation */
 	const char *class_prompt, *class_dir;
@@ -125,6 +125,10 @@ static const struct opt table[] = {
 	{ 0, "image-folder", OPT_STR, &o.folder, NULL, NULL, 0, 0 },
 	{ 0, "instance-data-dir", OPT_STR, &o.folder, NULL, NULL, 0, 0 },
 	{ 0, "with-prior-preservation", OPT_FLAG, &o.prior, NULL, NULL, 0, 0 },
+	{ 0, "train-data-dir", OPT_STR, &o.image_folders, NULL, NULL, 0, 0 },
+	{ 0, "dataset-name", OPT_STR, &o.image_folders, NULL, NULL, 0, 0 },
+	{ 0, "low-memory-optimizations", OPT_FLAG, &o.low_memory, NULL, NULL, 0, 0 },
+	{ 0, "class-data-dir-parent", OPT_STR, &o.class_parent, NULL, NULL, 0, 0 },
 	{ 0, "image-captions-filename", OPT_FLAG, &o.from_names, NULL, NULL, 0, 0 },
 	{ 0, "captions-dir", OPT_STR, &o.captions_dir, NULL, NULL, 0, 0 },
 	{ 0, "class-data-dir", OPT_STR, &o.class_dir, NULL, NULL, 0, 0 },
@@ -296,6 +300,12 @@ check_options(void)
 		usage_error("--use-ema is for whole networks, not for low-rank changes");
 	if (o.folder && !o.prompt && !o.from_names)
 		usage_error("--image-folder wants --instance-prompt: there are no captions");
+	if (o.folder && o.image_folders)
+		usage_error("--image-folder and --train-data-dir: there is one or the other");
+	if (o.low_memory)
+		o.checkpointing = o.adam8 = true;
+	if (o.class_parent && !o.class_dir && o.output)
+		o.class_dir = path_join(o.class_parent, path_base(o.output));
 	if (o.captions_dir && !o.from_names)
 		usage_error("--captions-dir goes with --image-captions-filename");
 	if (o.rank && o.single_dir)
@@ -353,6 +363,17 @@ data_conf(const struct sd_config *cfg)
 		.classes = cfg->classes.classes ? &cfg->classes : NULL };
 }
 
+/* The records of an ImageFolder: DIR/metadata.jsonl, or those of its split for training. */
+static const char *
+metadata(const char *dir)
+{
+	char *whole = path_join(dir, "metadata.jsonl"), *train = path_join(dir, "train/metadata.jsonl");
+
+	if (!file_exists(whole) && !file_exists(train))
+		die("%s: neither metadata.jsonl nor train/metadata.jsonl", dir);
+	return file_exists(whole) ? whole : train;
+}
+
 static void
 read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 {
@@ -368,7 +389,9 @@ read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 		if (sd_data_add_folder(&data, o.folder) < 0)
 			die("%s", errmsg());
 	} else {
-		bad_records = rec_each(&ro, files, nfiles, NULL, add, NULL);
+		const char *records = o.image_folders ? metadata(o.image_folders) : NULL;
+
+		bad_records = rec_each(&ro, records ? &records : files, records ? 1 : nfiles, NULL, add, NULL);
 	}
 	if (bad_records == EXIT_FATAL)
 		exit(EXIT_FATAL);

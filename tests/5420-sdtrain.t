@@ -88,6 +88,12 @@ train -o plain --max-steps 3 --checkpoint-steps 3 --center-crop shapes.jsonl >/d
 same 'latents kept in memory are the same' cached/checkpoint-3/$unet plain/checkpoint-3/$unet
 same 'and in a file' disk/checkpoint-3/$unet plain/checkpoint-3/$unet
 is 'which is gone' "$(find tmp -type f | wc -l)" 0
+mkdir folder
+cp -r shapes shapes.jsonl folder
+mv folder/shapes.jsonl folder/metadata.jsonl
+train -o folded --max-steps 3 --checkpoint-steps 3 --center-crop --train_data_dir folder >/dev/null
+same 'records of an ImageFolder are the same' folded/checkpoint-3/$unet plain/checkpoint-3/$unet
+rc 2 'a folder without them' train -o none --train_data_dir shapes
 rc 0 "diffusers' spellings" sdtrain -q --pretrained_model_name_or_path m --output_dir spelt --train_batch_size=4 \
     --learning_rate 1e-3 --max_train_steps 3 --checkpointing_steps 3 --center_crop shapes.jsonl
 same 'are the same options' spelt/checkpoint-3/$unet plain/checkpoint-3/$unet
