@@ -90,6 +90,7 @@ static const struct opt table[] = {
 };
 
 static struct pipeline model;
+static struct lora_use *lora;
 static struct sb loras; /* FILE:X,...; .s NULL: none */
 static struct sd_sample sample;
 static struct gen_files files;
@@ -493,13 +494,12 @@ set_defaults(void)
 static void
 use_loras(struct pipeline_opts *po)
 {
-	struct lora_use *u = xcalloc(o.lora.n + 1, sizeof(*u));
-
+	lora = xcalloc(o.lora.n + 1, sizeof(*lora));
 	for (size_t i = 0; i < o.lora.n; i++) {
-		lora_use_parse(&u[i], o.lora.v[i]);
-		sb_printf(&loras, "%s%s:%g", i ? "," : "", u[i].path, u[i].scale);
+		lora_use_parse(&lora[i], o.lora.v[i]);
+		sb_printf(&loras, "%s%s:%g", i ? "," : "", lora[i].path, lora[i].scale);
 	}
-	po->lora = u;
+	po->lora = lora;
 	po->nlora = (int)o.lora.n;
 }
 
@@ -607,10 +607,6 @@ main(int argc, char **argv)
 		die("%s", errmsg());
 	gen_queue_release(&queue);
 	sd_sample_release(&sample);
-	for (int i = 0; i < model.opts.nlora; i++)
-		free(model.opts.lora[i].path);
-	free((void *)(uintptr_t)model.opts.lora);
-	sb_release(&loras);
 	pipeline_close(&model);
 	gpu_close();
 	return queue.code;
