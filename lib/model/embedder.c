@@ -311,11 +311,11 @@ forward_inception(const struct embedder *e, struct tensor *x, struct tensor **lo
 static struct tensor *
 forward_vit(struct embedder *e, struct tensor *x)
 {
-	struct tensor *t = vit_tokens(&e->vit, x);
+	struct tensor *t;
 
 	if (e->layer == LAYER_PATCHES)
-		return vit_patch_mean(&e->vit, t);
-	t = vit_class(&e->vit, t);
+		return vit_patch_mean(&e->vit, x);
+	t = vit_class(&e->vit, x);
 	return e->family == CLIP && e->layer == LAYER_OWN ? vit_project(&e->vit, t) : t;
 }
 

@@ -439,15 +439,21 @@ places(struct vit *m, int rows, int columns)
 
 /* ---- forward ------------------------------------------------------------------------------------- */
 
+/* x [N,T,width] -> the same, or with `first` only the first token's [N,1,width] */
 static struct tensor *
-block_forward(const struct vit_block *b, const struct vit_config *c, struct tensor *x)
+block_forward(const struct vit_block *b, const struct vit_config *c, struct tensor *x, bool first)
 {
-	struct tensor *h;
+	struct tensor *h, *k, *v;
 
 	scope_open();
 	h = ln_layer_forward(&b->norm1, x);
-	h = op_attention(linear_layer_forward(&b->q, h, ACT_NONE), linear_layer_forward(&b->k, h, ACT_NONE),
-	    linear_layer_forward(&b->v, h, ACT_NONE), c->heads, 0, false);
+	k = linear_layer_forward(&b->k, h, ACT_NONE);
+	v = linear_layer_forward(&b->v, h, ACT_NONE);
+	if (first) {
+		h = op_slice(h, 1, 0, 1);
+		x = op_slice(x, 1, 0, 1);
+	}
+	h = op_attention(linear_layer_forward(&b->q, h, ACT_NONE), k, v, c->heads, 0, false);
 	x = op_add(x, linear_layer_forward(&b->out, h, ACT_NONE));
 	h = ln_layer_forward(&b->norm2, x);
 	if (c->swiglu)
@@ -457,8 +463,10 @@ block_forward(const struct vit_block *b, const struct vit_config *c, struct tens
 	return scope_keep(op_add(x, linear_layer_forward(&b->fc2, h, ACT_NONE)));
 }
 
-struct tensor *
-vit_tokens(struct vit *m, struct tensor *x)
+/* x [N,H,W,3] -> tokens [N,1+registers+patches,width] after all blocks; with class_only the last block makes
+ * only the class token: [N,1,width]. Positions are interpolated. */
+static struct tensor *
+run_blocks(struct vit *m, struct tensor *x, bool class_only)
 {
 	const struct vit_config *c = &m->cfg;
 	int64_t n = x->dim[0], rows = x->dim[1] / c->patch, columns = x->dim[2] / c->patch;
@@ -471,21 +479,20 @@ vit_tokens(struct vit *m, struct tensor *x)
 	if (m->pre.w)
 		x = ln_layer_forward(&m->pre, x);
 	for (int i = 0; i < c->depth; i++)
-		x = block_forward(&m->block[i], c, x);
+		x = block_forward(&m->block[i], c, x, class_only && i == c->depth - 1);
 	return scope_keep(x);
 }
 
 struct tensor *
-vit_class(const struct vit *m, struct tensor *tokens)
+vit_class(struct vit *m, struct tensor *x)
 {
-	struct tensor *cls = op_slice(tokens, 1, 0, 1);
-
-	return ln_layer_forward(&m->norm, op_view(cls, tokens->dim[0], m->cfg.width));
+	return ln_layer_forward(&m->norm, op_view(run_blocks(m, x, true), x->dim[0], m->cfg.width));
 }
 
 struct tensor *
-vit_patch_mean(const struct vit *m, struct tensor *tokens)
+vit_patch_mean(struct vit *m, struct tensor *x)
 {
+	struct tensor *tokens = run_blocks(m, x, false);
 	int64_t skip = 1 + m->cfg.registers;
 	struct tensor *patches = op_slice(tokens, 1, skip, tokens->dim[1] - skip);
 

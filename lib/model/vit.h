@@ -58,12 +58,10 @@ void vit_announce(struct params *, const struct vit_config *);
 int vit_load(struct vit *, const struct vit_config *, const struct safetensors *);
 void vit_release(struct vit *);
 
-/* x [N,H,W,3], sides multiples of the patch -> all tokens [N,1+registers+patches,width], before the
- * last norm. Positions are interpolated as the original of the layout does. */
-struct tensor *vit_tokens(struct vit *, struct tensor *x);
-/* Those -> [N,width]: the class token, or the patches' mean, of the last norm's output. */
-struct tensor *vit_class(const struct vit *, struct tensor *tokens);
-struct tensor *vit_patch_mean(const struct vit *, struct tensor *tokens);
+/* x [N,H,W,3], sides multiples of the patch -> [N,width]: the class token, or the patches' mean, of the last
+ * norm's output. Positions are interpolated as the original of the layout does. */
+struct tensor *vit_class(struct vit *, struct tensor *x);
+struct tensor *vit_patch_mean(struct vit *, struct tensor *x);
 /* Class [N,width] -> [N,projection] (CLIP's image_embeds before they are made unit vectors). */
 struct tensor *vit_project(const struct vit *, struct tensor *cls);
 

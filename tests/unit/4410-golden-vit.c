@@ -93,7 +93,7 @@ check_class(struct vit *m, enum embed_prep p, int pictures, const char *name, do
 	float *got;
 
 	scope_open();
-	y = vit_class(m, vit_tokens(m, prepared(p, pictures)));
+	y = vit_class(m, prepared(p, pictures));
 	got = xmalloc((size_t)y->n * sizeof(*got));
 	tensor_get(y, got);
 	check_tensor(name, name, got, (size_t)y->n, bound);
@@ -186,7 +186,7 @@ check_dinov2(const char *variant)
 		struct tensor *t;
 
 		scope_open();
-		t = vit_tokens(&m, tensor_from(F32, 4, (int64_t[]){ 2, h, w, 3 }, in));
+		t = tensor_from(F32, 4, (int64_t[]){ 2, h, w, 3 }, in);
 		got = xmalloc((size_t)(2 * m.cfg.width) * sizeof(*got));
 		tensor_get(vit_class(&m, t), got);
 		check_tensor(cls, cls, got, (size_t)(2 * m.cfg.width), 1e-4);
