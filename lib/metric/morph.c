@@ -33,8 +33,10 @@ morph_sort_labels(struct morph *m)
 	char **old = xmalloc((size_t)m->nlabel * sizeof(*old) + 1);
 	int *to = xcalloc((size_t)m->nlabel + 1, sizeof(*to));
 
-	memcpy(old, m->label, (size_t)m->nlabel * sizeof(*old));
-	qsort(m->label, (size_t)m->nlabel, sizeof(*m->label), by_string);
+	if (m->nlabel)
+		memcpy(old, m->label, (size_t)m->nlabel * sizeof(*old));
+	if (m->nlabel)
+		qsort(m->label, (size_t)m->nlabel, sizeof(*m->label), by_string);
 	for (int i = 0; i < m->nlabel; i++)
 		for (int k = 0; k < m->nlabel; k++)
 			if (m->label[k] == old[i])
