@@ -28,7 +28,7 @@ struct slot {
 		double flops, bytes;
 	} call[SLOT_CALLS];
 	struct gbuf **staging;
-	size_t nstaging, capstaging;
+	size_t nstaging, capstaging, staged; /* staged: bytes on their way to the device */
 };
 
 static struct slot slots[SLOTS];
@@ -103,7 +103,7 @@ retire(struct slot *s)
 	}
 	for (size_t i = 0; i < s->nstaging; i++)
 		gbuf_destroy(s->staging[i]);
-	s->nstaging = 0;
+	s->nstaging = s->staged = 0;
 	s->ncall = 0;
 	VK(vkResetCommandPool(gpu.device, s->pool, 0));
 	if (s->sets)
@@ -410,7 +410,8 @@ gpu_write(struct gbuf *b, size_t off, const void *src, size_t n)
 		p += step;
 		off += step;
 		n -= step;
-		if (n)
+		now->staged += step;
+		if (now->staged >= STAGING_STEP)
 			gpu_flush(); /* bounds what waits in host memory to a few steps */
 	}
 }

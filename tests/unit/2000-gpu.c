@@ -67,6 +67,32 @@ a_copy_chain_is_ordered(void **state)
 	free(back);
 }
 
+/* Writes to a buffer that is in use go by way of host memory, more of them than may wait there at once. */
+static void
+many_writes_to_a_busy_buffer(void **state)
+{
+	enum { STEP = 1 << 18, STEPS = 160 }; /* words; 160 MiB */
+	struct gbuf *x = gbuf_new((size_t)STEP * STEPS * 4, MEM_WORK), *y = gbuf_new(STEP * 4, MEM_WORK);
+	uint32_t *host = xmalloc(STEP * 4);
+
+	(void)state;
+	gpu_fill(x, 0, (size_t)STEP * STEPS * 4, 7);
+	for (uint32_t i = 0; i < STEPS; i++) {
+		for (uint32_t k = 0; k < STEP; k++)
+			host[k] = i * STEP + k;
+		gpu_write(x, (size_t)i * STEP * 4, host, STEP * 4);
+		gpu_copy(y, 0, x, (size_t)i * STEP * 4, STEP * 4); /* keeps x busy */
+	}
+	for (uint32_t i = 0; i < STEPS; i++) {
+		gpu_read(x, (size_t)i * STEP * 4, host, STEP * 4);
+		for (uint32_t k = 0; k < STEP; k++)
+			assert_true(host[k] == i * STEP + k);
+	}
+	gbuf_unref(x);
+	gbuf_unref(y);
+	free(host);
+}
+
 static void
 released_memory_is_used_again(void **state)
 {
@@ -181,6 +207,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_copy_chain_is_ordered),
+		cmocka_unit_test(many_writes_to_a_busy_buffer),
 		cmocka_unit_test(released_memory_is_used_again),
 		cmocka_unit_test(fill_and_copy_parts),
 		cmocka_unit_test(large_counts_spread_over_two_dimensions),
