@@ -335,21 +335,17 @@ add(struct rec *r, void *ctx)
 	return sd_data_add(&data, r);
 }
 
+/* Reads the images, and leaves out those that cannot be used. */
 static void
-report_bad(struct sd_data *d)
+read_images(struct sd_data *d)
 {
-	if (!sd_data_read(d, (int)o.jobs, stop_wanted))
-		return;
-	bad_records = EXIT_RECORDS;
-	for (size_t i = 0; i < d->n; i++) {
-		const struct sd_item *it = &d->item[i];
-
-		if (it->bad)
-			warn("%s:%" PRIu64 ": %s: %s", it->input, it->lineno, it->id, it->bad);
-		if (it->bad && o.strict)
-			exit(EXIT_FATAL);
+	if (sd_data_read(d, (int)o.jobs, stop_wanted)) {
+		bad_records = EXIT_RECORDS;
+		sd_data_tell_bad(d, o.strict);
+		sd_data_drop_bad(d);
 	}
-	sd_data_drop_bad(d);
+	if (stop_wanted())
+		stop_exit();
 }
 
 static struct sd_data_conf
@@ -361,17 +357,6 @@ data_conf(const struct sd_config *cfg)
 		.label_key = o.label_key, .prompt = o.prompt, .from_names = o.from_names,
 		.captions_dir = o.captions_dir, .prompt_head = o.prompt_head,
 		.classes = cfg->classes.classes ? &cfg->classes : NULL };
-}
-
-/* The records of an ImageFolder: DIR/metadata.jsonl, or those of its split for training. */
-static const char *
-metadata(const char *dir)
-{
-	char *whole = path_join(dir, "metadata.jsonl"), *train = path_join(dir, "train/metadata.jsonl");
-
-	if (!file_exists(whole) && !file_exists(train))
-		die("%s: neither metadata.jsonl nor train/metadata.jsonl", dir);
-	return file_exists(whole) ? whole : train;
 }
 
 static void
@@ -389,8 +374,10 @@ read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 		if (sd_data_add_folder(&data, o.folder) < 0)
 			die("%s", errmsg());
 	} else {
-		const char *records = o.image_folders ? metadata(o.image_folders) : NULL;
+		const char *records = o.image_folders ? sd_data_metadata(o.image_folders) : NULL;
 
+		if (o.image_folders && !records)
+			die("%s", errmsg());
 		bad_records = rec_each(&ro, records ? &records : files, records ? 1 : nfiles, NULL, add, NULL);
 	}
 	if (bad_records == EXIT_FATAL)
@@ -401,10 +388,8 @@ read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 	sd_data_take(&data, SD_VALIDATION, &valid_data);
 	if (o.samples)
 		sd_data_limit(&data, o.samples);
-	report_bad(&data);
-	report_bad(&valid_data);
-	if (stop_wanted())
-		stop_exit();
+	read_images(&data);
+	read_images(&valid_data);
 	if (!data.n)
 		die("%s", o.folder ? "no images there: nothing to train on" :
 		    "no records came in: nothing to train on");
@@ -433,9 +418,7 @@ read_class_images(void)
 		die("%s", errmsg());
 	if (class_data.n > (size_t)o.class_images)
 		sd_data_limit(&class_data, o.class_images);
-	report_bad(&class_data);
-	if (stop_wanted())
-		stop_exit();
+	read_images(&class_data);
 	if (!class_data.n)
 		die("%s: no class image can be read", dir);
 	free(dir);

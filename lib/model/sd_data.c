@@ -7,6 +7,7 @@
 #include "nn/loader.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -399,4 +400,33 @@ sd_data_drop_bad(struct sd_data *d)
 		else
 			d->item[n++] = d->item[i];
 	d->n = n;
+}
+
+void
+sd_data_tell_bad(const struct sd_data *d, bool strict)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct sd_item *it = &d->item[i];
+
+		if (!it->bad)
+			continue;
+		warn("%s:%" PRIu64 ": %s: %s", it->input, it->lineno, it->id, it->bad);
+		if (strict)
+			exit(EXIT_FATAL);
+	}
+}
+
+char *
+sd_data_metadata(const char *dir)
+{
+	char *whole = path_join(dir, "metadata.jsonl"), *train = path_join(dir, "train/metadata.jsonl");
+	char *found = file_exists(whole) ? whole : file_exists(train) ? train : NULL;
+
+	if (found != whole)
+		free(whole);
+	if (found != train)
+		free(train);
+	if (!found)
+		err("%s: neither metadata.jsonl nor train/metadata.jsonl", dir);
+	return found;
 }

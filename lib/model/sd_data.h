@@ -61,7 +61,13 @@ void sd_data_limit(struct sd_data *, int64_t n);
 /* Reads every image once on `jobs` threads, and keeps what fits. item->bad tells which cannot be used;
  * stop() ends it early. Returns how many are bad. */
 size_t sd_data_read(struct sd_data *, int jobs, int (*stop)(void));
+/* Takes the bad ones out. */
 void sd_data_drop_bad(struct sd_data *);
+/* Says which are bad and why, a line each on stderr; strict: ends the program at the first. */
+void sd_data_tell_bad(const struct sd_data *, bool strict);
+/* Where the records of an ImageFolder stand: DIR/metadata.jsonl, or those of its split for training.
+ * Caller frees; NULL with a message. */
+char *sd_data_metadata(const char *dir);
 /* Moves those of a split other than training to another sd_data of the same conf (or, with `to` NULL,
  * away). */
 void sd_data_take(struct sd_data *from, int split, struct sd_data *to);

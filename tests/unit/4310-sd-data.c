@@ -128,7 +128,7 @@ visits(void **state)
 	c.seed = 1;
 	sd_data_init(&prior, &c, 0);
 	for (int i = 0; i < 7; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "%d.png", i);
 		if (i < 3)
