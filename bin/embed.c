@@ -42,7 +42,7 @@ static struct npy_rows rows;
 static int64_t decoders;   /* images that may be decoded at once */
 static int64_t rows_there; /* in FILE.npy before */
 
-/* ---- many images at once on the device --------------------------------------------------------- */
+/* ---- many images at once on the device ---------------------------------------------------- */
 
 /*
  * Each record has a thread. It decodes its image (a few at a time may) and then stands in line for the
@@ -166,7 +166,7 @@ prepare(struct rec *r, float *in)
 	return ret;
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------------ */
 
 static bool
 says(const struct rec *r, const char *key, const char *value)
@@ -253,7 +253,7 @@ in_order(struct rec *r, struct rec_out *out, void *ctx)
 	return 0;
 }
 
-/* ---- the file of rows ---------------------------------------------------------------------------- */
+/* ---- the file of rows --------------------------------------------------------------------- */
 
 /* Begins with the rows that are there, under --skip-done. */
 static void

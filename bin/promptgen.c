@@ -15,7 +15,8 @@ enum by { BY_SILHOUETTE, BY_SDBW };
 
 static struct opts {
 	struct opt_list templates, rename;
-	const char *file, *preset, *field, *device, *centroids, *save, *choose, *split, *out, *map, *stats, *only;
+	const char *file, *preset, *field, *device, *centroids, *save, *choose, *split, *out, *map, *stats;
+	const char *only;
 	int64_t clusters, runs, iterations, batch, sample;
 	double tolerance;
 	int outliers, by, layout;
@@ -69,7 +70,7 @@ static const struct opt table[] = {
 	{ 0 },
 };
 
-/* ---- templates --------------------------------------------------------------------------------------- */
+/* ---- templates ---------------------------------------------------------------------------- */
 
 static struct template *templates;
 static size_t ntemplates, captemplates;
@@ -131,7 +132,7 @@ one(struct rec *r, struct rec_out *out, void *ctx)
 	return ret;
 }
 
-/* ---- reading images and vectors ---------------------------------------------------------------------- */
+/* ---- reading images and vectors ----------------------------------------------------------- */
 
 static struct morph m;
 
@@ -285,13 +286,13 @@ gather(struct rec *r, void *ctx)
 	return 0;
 }
 
-/* ---- clusters ---------------------------------------------------------------------------------------- */
+/* ---- clusters ----------------------------------------------------------------------------- */
 
 static struct kmeans_opts
 how(int64_t k)
 {
-	return (struct kmeans_opts){ .k = k, .runs = o.runs, .iterations = o.iterations, .tolerance = o.tolerance,
-		.batch = o.batch, .seed = o.seed };
+	return (struct kmeans_opts){ .k = k, .runs = o.runs, .iterations = o.iterations,
+		.tolerance = o.tolerance, .batch = o.batch, .seed = o.seed };
 }
 
 /* A measure that is the larger the better. */
@@ -375,7 +376,7 @@ make_clusters(struct sb *stats)
 	morph_take_clusters(&m);
 }
 
-/* ---- what comes out ---------------------------------------------------------------------------------- */
+/* ---- what comes out ----------------------------------------------------------------------- */
 
 static void
 put_look(struct rec *r, const struct look *l)
@@ -554,7 +555,8 @@ by_looks(const char *const *files, size_t n, bool remove)
 		die("%s", errmsg());
 	if (o.split)
 		split_items();
-	if ((o.map && morph_draw(&m, o.map, o.seed)) || (o.layout >= 0 && morph_write_mep(&m, o.out, remove, o.only)))
+	if ((o.map && morph_draw(&m, o.map, o.seed)) ||
+	    (o.layout >= 0 && morph_write_mep(&m, o.out, remove, o.only)))
 		die("%s", errmsg());
 	if (o.stats)
 		put_stats(&stats, removed);
@@ -564,7 +566,7 @@ by_looks(const char *const *files, size_t n, bool remove)
 	return more > code ? more : code;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------ */
 
 /* MEP's presets know how many clusters there are, and whether outliers go. */
 static bool

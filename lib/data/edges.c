@@ -12,7 +12,7 @@ struct gradient {
 	int norm; /* dx^2 + dy^2 */
 };
 
-/* ---- Sobel ----------------------------------------------------------------------------------- */
+/* ---- Sobel -------------------------------------------------------------------------------- */
 
 static int
 clamp(int x, int n)
@@ -74,7 +74,7 @@ gradients(const struct image *im, int aperture)
 	return g;
 }
 
-/* ---- Canny ----------------------------------------------------------------------------------- */
+/* ---- Canny -------------------------------------------------------------------------------- */
 
 /* Is it a maximum across the edge? Directions are told apart at 22.5 and 67.5 degrees. */
 static bool
@@ -145,7 +145,7 @@ image_canny(struct image *dst, const struct image *src, double low, double high,
 	free(g);
 }
 
-/* ---- Otsu ------------------------------------------------------------------------------------ */
+/* ---- Otsu --------------------------------------------------------------------------------- */
 
 /* The level that best parts the histogram in two. */
 static int

@@ -35,7 +35,7 @@ pixel_hsv(const uint8_t rgb[3], uint8_t hsv[3])
 	hsv[1] = (uint8_t)(int)(span / (float)max * 255.0);
 }
 
-/* ---- levels ------------------------------------------------------------------------------------------ */
+/* ---- levels ------------------------------------------------------------------------------- */
 
 /* A histogram's mean, median and deviation. */
 static void
@@ -92,7 +92,7 @@ laplacian_variance(const uint8_t *g, int w, int h)
 	return (double)square / n - (double)sum / n * ((double)sum / n);
 }
 
-/* ---- contours ---------------------------------------------------------------------------------------- */
+/* ---- contours ----------------------------------------------------------------------------- */
 
 static void
 fill(uint8_t *p, size_t stride, size_t at, uint8_t from, uint8_t to, int neighbours, size_t *stack)
@@ -144,7 +144,7 @@ count_contours(const uint8_t *bin, int w, int h)
 	return count;
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------- */
 
 void
 look_of(struct look *l, const struct image *im)

@@ -29,7 +29,7 @@ choose(int64_t n, int64_t most, uint64_t seed, int64_t *m)
 	return row;
 }
 
-/* ---- silhouette -------------------------------------------------------------------------------------- */
+/* ---- silhouette --------------------------------------------------------------------------- */
 
 struct silhouette {
 	const float *x;
@@ -85,7 +85,7 @@ score_silhouette(const float *x, int64_t n, int64_t d, const int32_t *label, int
 	return sum / (double)s.m;
 }
 
-/* ---- means and variances of clusters ------------------------------------------------------------------- */
+/* ---- means and variances of clusters ------------------------------------------------------ */
 
 struct moments_of {
 	int64_t k, d, *size;
@@ -96,7 +96,8 @@ static void
 moments_open(struct moments_of *c, const float *x, int64_t n, int64_t d, const int32_t *label, int64_t k)
 {
 	*c = (struct moments_of){ .k = k, .d = d, .size = xcalloc((size_t)k, sizeof(*c->size)),
-		.mean = xcalloc((size_t)(k * d), sizeof(*c->mean)), .std = xcalloc((size_t)(k * d), sizeof(*c->std)) };
+		.mean = xcalloc((size_t)(k * d), sizeof(*c->mean)),
+		.std = xcalloc((size_t)(k * d), sizeof(*c->std)) };
 	for (int64_t i = 0; i < n; i++) {
 		double *m = c->mean + label[i] * d;
 
@@ -163,7 +164,7 @@ score_compactness(const float *x, int64_t n, int64_t d, const int32_t *label, in
 	moments_close(&c);
 }
 
-/* ---- S_Dbw --------------------------------------------------------------------------------------------- */
+/* ---- S_Dbw -------------------------------------------------------------------------------- */
 
 struct sdbw {
 	const float *x;
@@ -279,7 +280,7 @@ score_sdbw(const float *x, int64_t n, int64_t d, const int32_t *label, int64_t k
 	return ret;
 }
 
-/* ---- a map ------------------------------------------------------------------------------------------- */
+/* ---- a map -------------------------------------------------------------------------------- */
 
 static void
 turn_positive(double *axis, int64_t d)

@@ -14,7 +14,7 @@
 /* Epochs of mini-batches that may bring nothing. */
 static const int64_t patience = 10;
 
-/* ---- first means ------------------------------------------------------------------------------------- */
+/* ---- first means -------------------------------------------------------------------------- */
 
 struct spread {
 	const struct kdata *t;
@@ -96,7 +96,7 @@ spread_means(const struct kdata *t, float *c, int64_t k, struct rng *r)
 	free(candidate);
 }
 
-/* ---- Lloyd's steps ----------------------------------------------------------------------------------- */
+/* ---- Lloyd's steps ------------------------------------------------------------------------ */
 
 struct state {
 	const struct kdata *t;
@@ -395,7 +395,7 @@ lloyd(struct state *s, const struct kmeans_opts *o, int64_t run)
 	return 0;
 }
 
-/* ---- mini-batches ------------------------------------------------------------------------------------ */
+/* ---- mini-batches ------------------------------------------------------------------------- */
 
 /* Rows drawn at random, as data of their own. */
 static void
@@ -496,7 +496,7 @@ mini_batches(struct state *s, const struct kmeans_opts *o, int64_t run, struct r
 	return it;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------- */
+/* ---- runs --------------------------------------------------------------------------------- */
 
 /* k-means++ on a part of the data is enough for mini-batches. */
 static void

@@ -15,7 +15,7 @@ static const size_t piece_bytes = (size_t)32 << 20;
 /* Rows of one product of BLAS. */
 enum { BLAS_ROWS = 2048 };
 
-/* ---- loading --------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------ */
 
 struct load {
 	struct kdata *t;
@@ -142,7 +142,7 @@ kdata_close(struct kdata *t)
 	free(t->norm);
 }
 
-/* ---- distances --------------------------------------------------------------------------------------- */
+/* ---- distances ---------------------------------------------------------------------------- */
 
 /* What is added to products: -|c|^2/2, and what the mean's part in them comes to where it is in. */
 static float *
@@ -174,8 +174,8 @@ gather(const struct kdata *t, const int64_t *row, int64_t n, bool centred, float
 }
 
 static void
-scores_blas(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k, kdata_take *take,
-    void *ctx)
+scores_blas(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k,
+    kdata_take *take, void *ctx)
 {
 	const float *x = t->own ? t->own : t->x;
 	float *b = biases(t, c, k, !t->own), *out = xmalloc((size_t)(BLAS_ROWS * k) * sizeof(*out));
@@ -199,8 +199,8 @@ scores_blas(const struct kdata *t, const int64_t *row, int64_t n, const float *c
 
 /* Some rows are handed over anew, all lie there. */
 static void
-scores_device(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k, kdata_take *take,
-    void *ctx)
+scores_device(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k,
+    kdata_take *take, void *ctx)
 {
 	int pieces = (int)((n + t->rows - 1) / t->rows);
 	struct tensor **y = xcalloc((size_t)pieces, sizeof(struct tensor *)), *w, *b;
@@ -232,8 +232,8 @@ scores_device(const struct kdata *t, const int64_t *row, int64_t n, const float 
 }
 
 void
-kdata_scores(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k, kdata_take *take,
-    void *ctx)
+kdata_scores(const struct kdata *t, const int64_t *row, int64_t n, const float *c, int64_t k,
+    kdata_take *take, void *ctx)
 {
 	(t->piece ? scores_device : scores_blas)(t, row, n, c, k, take, ctx);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- labels ------------------------------------------------------------------------------------------ */
+/* ---- labels ------------------------------------------------------------------------------- */
 
 int
 morph_label(struct morph *m, const char *label)
@@ -47,7 +47,7 @@ morph_sort_labels(struct morph *m)
 	free(to);
 }
 
-/* ---- outliers ---------------------------------------------------------------------------------------- */
+/* ---- outliers ----------------------------------------------------------------------------- */
 
 struct looking {
 	struct morph *m;
@@ -109,7 +109,7 @@ morph_remove(struct morph *m)
 	return removed;
 }
 
-/* ---- clusters and prompts ---------------------------------------------------------------------------- */
+/* ---- clusters and prompts ----------------------------------------------------------------- */
 
 void
 morph_take_clusters(struct morph *m)
@@ -155,7 +155,7 @@ morph_set_prompts(struct morph *m, char **text)
 	free(sorted);
 }
 
-/* ---- balancing --------------------------------------------------------------------------------------- */
+/* ---- balancing ---------------------------------------------------------------------------- */
 
 /* A label's prompts, the most frequent first, ties in their order. */
 struct ranked {
@@ -292,7 +292,7 @@ morph_take_all(struct morph *m)
 		m->prompt[p].taken = true;
 }
 
-/* ---- splits ------------------------------------------------------------------------------------------ */
+/* ---- splits ------------------------------------------------------------------------------- */
 
 void
 morph_part(struct morph *m, const double weight[MORPH_SPLITS], uint64_t seed)

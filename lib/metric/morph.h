@@ -51,7 +51,7 @@ struct morph {
 	struct kmeans clusters;
 };
 
-/* ---- outliers -------------------------------------------------------------------------------------- */
+/* ---- outliers ----------------------------------------------------------------------------- */
 
 /* An image is one if any of its numbers is less than this: MEP's for patches of histology. */
 struct morph_limits {
@@ -69,13 +69,13 @@ void morph_look(struct morph *, const struct morph_limits *);
  * but fail. */
 int64_t morph_remove(struct morph *);
 
-/* ---- clusters ---------------------------------------------------------------------------------------- */
+/* ---- clusters ----------------------------------------------------------------------------- */
 
 /* Sorts the labels; fills each item's cluster from m->clusters. */
 void morph_sort_labels(struct morph *);
 void morph_take_clusters(struct morph *);
 
-/* ---- prompts ----------------------------------------------------------------------------------------- */
+/* ---- prompts ------------------------------------------------------------------------------ */
 
 /* text [n]: of each item that is not removed, NULL of others; taken over. Fills prompts and each item's. */
 void morph_set_prompts(struct morph *, char **text);
@@ -99,12 +99,12 @@ void morph_part(struct morph *, const double weight[MORPH_SPLITS], uint64_t seed
 
 void morph_release(struct morph *);
 
-/* ---- MEP's files --------------------------------------------------------------------------------------- */
+/* ---- MEP's files -------------------------------------------------------------------------- */
 
-/* DIR/metadata/: df_plot_full_ds.csv, df_clean.csv, df_prompts.csv, df_subset.csv, df_train.csv, df_val.csv and
- * df_test.csv where there are such parts, text_2_promptidx.json and text_2_promptidx_valid_susbet.json. only: a
- * label, or NULL: df_train.csv and the two maps hold this one alone. looked: outliers were looked for. -1 with
- * a message. */
+/* DIR/metadata/: df_plot_full_ds.csv, df_clean.csv, df_prompts.csv, df_subset.csv, df_train.csv,
+ * df_val.csv and df_test.csv where there are such parts, text_2_promptidx.json and
+ * text_2_promptidx_valid_susbet.json. only: a label, or NULL: the tables of parts and the two maps hold
+ * this one alone. looked: outliers were looked for. -1 with a message. */
 int morph_write_mep(const struct morph *, const char *dir, bool looked, const char *only);
 
 /* The rows on their first two principal components, a colour a cluster, its number in its middle:

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- tables ------------------------------------------------------------------------------------------ */
+/* ---- tables ------------------------------------------------------------------------------- */
 
 static void
 cell(struct sb *sb, const char *s)
@@ -66,7 +66,8 @@ head(struct sb *sb, const struct morph *m, int kind, bool looked)
 	sb_puts(sb, "target,target_name,split_name,index,dataset_name,path,filename,img_tooltip,dataset_target");
 	if (kind >= CLEAN && looked)
 		sb_puts(sb, ",mean_V,median_V,std_V,mean_S,median_S,std_S,std_H,var_L,n_contour,remove_V,remove_S,"
-		    "remove,remove_std_V,remove_std_S,remove_std,remove_std_H,remove_var_L,remove_n_contour,remove_VandS");
+		    "remove,remove_std_V,remove_std_S,remove_std,remove_std_H,remove_var_L,remove_n_contour,"
+		    "remove_VandS");
 	if (kind >= CLEAN)
 		sb_printf(sb, ",cluster_lbl_n%lld", (long long)m->clusters.k);
 	sb_puts(sb, kind == PROMPTS ? ",prompt,prompt_idx\n" : "\n");
@@ -145,7 +146,8 @@ write_table(const struct morph *m, const char *dir, const struct table *t, bool 
 		const struct morph_item *it = &m->item[i];
 
 		if (it->why || (it->row < 0 && !t->removed) || (it->row >= 0 && !it->taken && !t->left) ||
-		    (t->split >= 0 && (int)it->split != t->split) || (only && strcmp(m->label[it->label], only) != 0))
+		    (t->split >= 0 && (int)it->split != t->split) ||
+		    (only && strcmp(m->label[it->label], only) != 0))
 			continue;
 		row(&sb, m, i, t->kind, looked);
 		n++;
@@ -204,7 +206,7 @@ morph_write_mep(const struct morph *m, const char *dir, bool looked, const char 
 	return ret;
 }
 
-/* ---- a picture --------------------------------------------------------------------------------------- */
+/* ---- a picture ---------------------------------------------------------------------------- */
 
 enum { SIDE = 800, MARGIN = 24 };
 
@@ -238,9 +240,12 @@ morph_draw(const struct morph *m, const char *path, uint64_t seed)
 	image_alloc(&im, SIDE, SIDE, 3, 8);
 	memset(im.data, 255, (size_t)SIDE * SIDE * 3);
 	for (int64_t i = 0; i < 2 * m->rows && !ret; i++) {
+		int32_t c;
+
 		lo[i % 2] = fmin(lo[i % 2], at[i]);
 		hi[i % 2] = fmax(hi[i % 2], at[i]);
-		mid[2 * m->clusters.label[i / 2] + i % 2] += at[i] / (double)m->clusters.size[m->clusters.label[i / 2]];
+		c = m->clusters.label[i / 2];
+		mid[2 * c + i % 2] += at[i] / (double)m->clusters.size[c];
 	}
 	for (int64_t i = 0; i < m->rows && !ret; i++) {
 		int x = place(at[2 * i], lo[0], hi[0]), y = SIDE - place(at[2 * i + 1], lo[1], hi[1]);

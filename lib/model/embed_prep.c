@@ -50,7 +50,7 @@ embed_prep_side(enum embed_prep p)
 	return rules[p].side;
 }
 
-/* ---- Inception's ------------------------------------------------------------------------------ */
+/* ---- Inception's -------------------------------------------------------------------------- */
 
 /* [3][h][w], each byte times scale. */
 static float *
@@ -123,7 +123,7 @@ finish_fid(enum embed_prep p, int side, const float *in, float *out)
 		}
 }
 
-/* ---- the others': bytes first ------------------------------------------------------------------- */
+/* ---- the others': bytes first ------------------------------------------------------------- */
 
 static void
 finish_bytes(const struct image *im, const float norm[2][3], float *out)

@@ -33,7 +33,7 @@ struct embedder {
 	struct linear_layer fc;        /* .w NULL: none */
 };
 
-/* ---- opening --------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------ */
 
 static int
 open_inception(struct embedder *e, const char *layer, const struct safetensors *st)
@@ -283,7 +283,7 @@ embedder_weights_hash(const struct embedder *e)
 	return e->hash;
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------------ */
 
 size_t
 embedder_input(const struct embedder *e)

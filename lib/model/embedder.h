@@ -51,7 +51,8 @@ const char *embedder_preprocess_id(const struct embedder *);
 const char *embedder_weights_hash(const struct embedder *);  /* "fnv1a64:..." */
 
 /* n pictures of any sizes -> features [n,dim]; logits [n,classes] (Inception's without bias, as the
- * Inception Score takes them; a ResNet's with) or NULL. -1 with a message: a picture that cannot be prepared. */
+ * Inception Score takes them; a ResNet's with) or NULL. -1 with a message: a picture that cannot be
+ * prepared. */
 int embedder_run(struct embedder *, const struct image *im, int n, float *features, float *logits);
 
 /* Floats of a prepared picture. */

@@ -115,7 +115,7 @@ enum { STEM_1 = 0, STEM_2 = 3, MIXED_5B = 5, MIXED_5C = 12, MIXED_5D = 19, MIXED
 
 static const double bn_eps = 1e-3;
 
-/* ---- the file -------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------- */
 
 void
 inception_announce(struct params *ps)
@@ -245,7 +245,7 @@ inception_release(struct inception *m)
 	*m = (struct inception){ 0 };
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------ */
 
 /* Convolution `at`: [N,H,W,in] -> relu [N,H',W',out] */
 static struct tensor *

@@ -51,7 +51,7 @@ static const struct layout {
 };
 static const char visual_projection[] = "visual_projection";
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------- */
 
 static void
 announce_pair(struct params *ps, int64_t out, int64_t in, const char *prefix, int block, const char *name)
@@ -130,7 +130,7 @@ check(const struct vit_config *c, const struct safetensors *st)
 	return ret;
 }
 
-/* ---- from the file to the net -------------------------------------------------------------------- */
+/* ---- from the file to the net ------------------------------------------------------------- */
 
 struct source {
 	const struct safetensors *st;
@@ -326,7 +326,7 @@ vit_release(struct vit *m)
 	*m = (struct vit){ 0 };
 }
 
-/* ---- positions ----------------------------------------------------------------------------------- */
+/* ---- positions ---------------------------------------------------------------------------- */
 
 /* Weights of the four neighbours at t in [0,1) past the second: Keys' cubic with a = -0.75. */
 static void
@@ -437,7 +437,7 @@ places(struct vit *m, int rows, int columns)
 	return m->place;
 }
 
-/* ---- forward ------------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------ */
 
 /* x [N,T,width] -> the same, or with `first` only the first token's [N,1,width] */
 static struct tensor *

@@ -50,7 +50,7 @@ vit_config_named(struct vit_config *c, const char *name)
 	return err("%s: no such vision transformer: %s", name, vit_names);
 }
 
-/* ---- from a file ------------------------------------------------------------------------------- */
+/* ---- from a file -------------------------------------------------------------------------- */
 
 /* Dimension k of a tensor, as a size that nets may have; 0 without it. */
 static int
