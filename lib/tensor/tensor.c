@@ -273,7 +273,8 @@ tensor_item(const struct tensor *t)
 	return t->dtype == I32 ? v.i : t->dtype == U8 ? v.u : (double)v.f;
 }
 
-/* y[i] = or += x[i]; whatever lies past y's end is left alone (it may be a slab's next parameter). */
+/* y[i] = or += x[i] (the device copies where it can, which is five times as fast as a kernel on lavapipe);
+ * whatever lies past y's end is left alone (it may be a slab's next parameter). */
 void
 tensor_accumulate(struct tensor *y, const struct tensor *x, bool set)
 {
@@ -283,6 +284,11 @@ tensor_accumulate(struct tensor *y, const struct tensor *x, bool set)
 
 	if (y->dtype != F32 || y->n != x->n || x->n >= (int64_t)1 << 32)
 		op_die("tensor_accumulate", "%s and %s", tensor_shape(y), tensor_shape(x));
+	if (set && x->dtype == F32) {
+		gpu_copy(y->buf, y->off, x->buf, x->off, (size_t)x->n * 4);
+		y->version++;
+		return;
+	}
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("tensor_accumulate", k, x->dtype),
 	    .arg = { tensor_arg(x), tensor_arg(y) }, .nargs = 2, .spec = { set }, .nspec = 1,
 	    .push = &n, .npush = sizeof(n), .groups = { gpu_groups(quads, FLAT_STEP) },
