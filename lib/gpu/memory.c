@@ -127,7 +127,10 @@ chunk_with_room(size_t size, size_t align, uint32_t allowed)
 static struct gbuf *
 create(size_t size, bool host)
 {
-	VkBufferCreateInfo ci = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
+	/* llvmpipe compiles a kernel anew for each combination of texel buffers whose size is a power of two
+	 * with others whose size is none: here none is */
+	VkBufferCreateInfo ci = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = gpu.info.cpu && (size & (size - 1)) == 0 ? size + 16 : size,
 		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
 		    VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT |
 		    VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT };
