@@ -17,19 +17,20 @@ static const char *size;
 static int crop, filter = FILTER_NONE;
 
 static const struct opt table[] = {
-	{ 'o', "output", OPT_STR, &o.out, "OUT", "what to make: a folder, or .tar[.gz|.xz|.zst] or .zip", 0,
-	    0 },
+	{ 'o', "output", OPT_STR, &o.out, "OUT",
+	    "what to make: a folder, or .tar[.gz|.xz|.zst] or .zip", 0, 0 },
 	{ 0, "layout", OPT_CHOICE, &o.layout, PACK_LAYOUTS, "how (imagefolder)", 0, 0 },
 	{ 0, "size", OPT_STR, &size, "N|WxH", "resize all images to N x N or W x H pixels", 0, 0 },
-	{ 0, "crop", OPT_CHOICE, &crop, "none|center", "cut to that aspect first, or stretch (none)", 0, 0 },
+	{ 0, "crop", OPT_CHOICE, &crop, "none|center",
+	    "cut to that aspect first, or stretch (none)", 0, 0 },
 	{ 0, "filter", OPT_CHOICE, &filter, IMAGE_FILTERS, "to resize with (lanczos)", 0, 0 },
 	{ 0, "format", OPT_CHOICE, &o.format, PACK_FORMATS, "write images so (keep)", 0, 0 },
 	{ 0, "quality", OPT_INT, &o.quality, "Q", "of JPEG, 1 to 100 (95)", 1, 100 },
 	{ 0, "by-split", OPT_FLAG, &o.by_split, NULL, "a folder for each split", 0, 0 },
-	{ 0, "shard-size", OPT_INT, &o.shard_size, "N", "webdataset: at most N samples a shard (1000)", 1,
-	    1e12 },
-	{ 0, "shard-bytes", OPT_SIZE, &o.shard_bytes, "SIZE", "webdataset: at most SIZE bytes a shard", 1,
-	    8e18 },
+	{ 0, "shard-size", OPT_INT, &o.shard_size, "N",
+	    "webdataset: at most N samples a shard (1000)", 1, 1e12 },
+	{ 0, "shard-bytes", OPT_SIZE, &o.shard_bytes, "SIZE",
+	    "webdataset: at most SIZE bytes a shard", 1, 8e18 },
 	REC_OPTIONS_JOBS(ro),
 	REC_OPTIONS_COMMON(ro),
 	{ 0 },
@@ -78,7 +79,8 @@ check_out(void)
 		if (kind != PACK_TAR)
 			usage_error("-o: the layout webdataset makes tars");
 	} else if (kind != PACK_FOLDER) {
-		usage_error("-o: the layout webdataset makes a folder with tars, or tars of a name with %%d");
+		usage_error("-o: the layout webdataset makes a folder of tars, or a name with %%d "
+		            "and .tar");
 	}
 }
 

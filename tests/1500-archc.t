@@ -47,10 +47,12 @@ is 'the compressions are what they are called' "$(for e in gz xz zst; do
 	head -c 4 a.tar.$e | od -An -tx1 | tr -d ' \n' | cut -c 1-4
 done)" "$(printf '1f8b\nfd37\n28b5')"
 is 'gzip knows no time either' "$(head -c 8 a.tar.gz | tail -c 4 | od -An -tx1)" ' 00 00 00 00'
-if command -v archx >/dev/null; then
-	ok 'archx unpacks it' archx -o archx a.tar.gz
-	is 'to the same' "$(sums archx)" "$(sums folder)"
-fi
+for ending in tar.gz zip; do
+	ok "archx unpacks $ending" archx -q -o archx.$ending a.$ending
+	is "$ending: to the same" "$(sums archx.$ending)" "$(sums folder)"
+done
+is 'and splitsel goes on from there' "$(splitsel -q --weights 4,1 --resolve archx.zip/metadata.jsonl | sed -n 's/.*file_name":"\([^"]*\)","width.*/\1/p' |
+    while read -r f; do cmp "$f" "shapes/${f##*/}" && echo same; done | uniq -c | tr -s ' ')" ' 5 same'
 
 # names
 cat >names.jsonl <<'END'
@@ -94,6 +96,9 @@ unpack names.tar names.out
 is 'in a tar, with 8 threads, the names are the same' "$(sums names.out)" "$(sums names)"
 is 'records of archives keep their names' "$(sed -n 3p tarred)" \
     '{"id":"c","file_name":"x/1-2.png","mask_file_names":["x/1.png","y/1.png","x/1.png"],"archive":"names.tar","member":"1-2-2.png"}'
+awk 'BEGIN { for (i = 0; i < 3000; i++) print "{\"file_name\":\"x/1.png\"}" }' | archc -o same.tar | tail -n 1 >same.jsonl
+is 'so do three thousand of one name' "$(cat same.jsonl)" \
+    '{"file_name":"x/1.png","archive":"same.tar","member":"1-3000.png"}'
 (cd x && printf '{"file_name":"1.png"}\n' >m.jsonl)
 archc -o deep/ x/m.jsonl >deep.out
 is 'names are taken from the folder of the file of records' "$(cat deep.out)" '{"file_name":"deep/1.png"}'

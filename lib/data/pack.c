@@ -1,4 +1,4 @@
-/* Packing: records through the pool of rec_filter(), what is made of them into the layout in order. */
+/* Packing: records through rec_filter()'s pool, and what comes of them, in order, into a layout. */
 #include "data/pack_layout.h"
 
 #include "base/err.h"
@@ -124,10 +124,11 @@ release(struct pack *p)
 }
 
 int
-pack_all(const struct pack_opts *o, const struct rec_opts *ro, const char *const *files, size_t nfiles)
+pack_all(const struct pack_opts *o, const struct rec_opts *ro, const char *const *files,
+    size_t nfiles)
 {
-	static const struct layout *const layouts[] = { &pack_imagefolder, &pack_nsw, &pack_stylegan,
-		&pack_webdataset };
+	static const struct layout *const layouts[] = { &pack_imagefolder, &pack_nsw,
+		&pack_stylegan, &pack_webdataset };
 	struct pack p = { .o = o, .layout = layouts[o->layout] };
 	struct rec_opts filter = *ro;
 	size_t len = strlen(o->out);

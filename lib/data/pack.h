@@ -6,8 +6,8 @@
  *	o.out = "shapes.tar.gz";
  *	return pack_all(&o, &rec_opts, files, nfiles);
  *
- * What is packed grows beside its place under a temporary name and gets its own when it is whole and
- * on the disk; whatever happens before, nothing of it is left. The records go out after that.
+ * What is packed grows beside its place under a temporary name and gets its own when it is whole
+ * and on the disk; whatever happens before, nothing of it is left. The records go out after that.
  *
  * In memory at once: for each job, the encoded images and masks of four records, and the pixels of
  * one image; the name of each file packed.
@@ -35,15 +35,15 @@ struct pack_opts {
 	bool centre;         /* cut the largest part of that aspect from the middle first */
 	int filter;          /* enum image_filter */
 	bool by_split;       /* imagefolder: a folder for each split */
-	int64_t shard_size;  /* webdataset: most samples in a shard; 0: no limit, or PACK_SHARD_SIZE if */
-	int64_t shard_bytes; /* this is 0 too: most bytes in a shard, unless one sample has more */
+	int64_t shard_size;  /* webdataset: most samples a shard; both 0: PACK_SHARD_SIZE */
+	int64_t shard_bytes; /* webdataset: most bytes a shard, unless one sample has more */
 };
 enum { PACK_QUALITY = 95, PACK_SHARD_SIZE = 1000 };
 #define PACK_OPTS { .filter = FILTER_LANCZOS }
 
-/* Packs the records of all files (operands as in rec_filter()), then writes them to standard output.
- * Returns the program's exit code; ends the program (EXIT_FATAL) if out exists or cannot be made, or
- * on a write error. INT, TERM and the like end it too, leaving nothing. */
+/* Packs the records of all files (operands as in rec_filter()), then writes them to standard
+ * output. Returns the program's exit code; ends the program (EXIT_FATAL) if out exists or cannot be
+ * made, or on a write error. INT, TERM and the like end it too, leaving nothing. */
 int pack_all(const struct pack_opts *, const struct rec_opts *, const char *const *files,
     size_t nfiles);
 

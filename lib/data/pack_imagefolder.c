@@ -32,7 +32,8 @@ split_of(const struct rec *r)
 	static const struct {
 		const char *name;
 		int split;
-	} names[] = { { "train", 0 }, { "validation", 1 }, { "val", 1 }, { "eval", 1 }, { "test", 2 } };
+	} names[] = { { "train", 0 }, { "validation", 1 }, { "val", 1 }, { "eval", 1 },
+		{ "test", 2 } };
 	const char *split = rec_str(r, "split");
 
 	if (!split)

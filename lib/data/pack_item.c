@@ -12,7 +12,7 @@
 
 enum {
 	FILE_MOST = 1 << 30, /* bytes of an encoded image */
-	STEM_MOST = 220,     /* so that a number and an extension fit into the 255 of a file system */
+	STEM_MOST = 220,     /* a number and an extension must fit into 255 bytes with it */
 	PNG_DEPTH = 24, PNG_COLOUR = 25 /* bytes of a PNG's header */
 };
 
@@ -86,7 +86,8 @@ file_load(struct pack_file *f, const char *path)
 {
 	struct image head;
 
-	if (file_read(path, FILE_MOST, &f->p, &f->n) || image_decode_header(&head, f->p, f->n, path))
+	if (file_read(path, FILE_MOST, &f->p, &f->n) ||
+	    image_decode_header(&head, f->p, f->n, path))
 		return -1;
 	f->jpeg = (unsigned char)f->p[0] == 0xff;
 	f->w = head.w;
@@ -98,14 +99,17 @@ file_load(struct pack_file *f, const char *path)
 
 /* Puts an image in the place of f's bytes. */
 static int
-file_encode(struct pack_file *f, const struct image *im, bool jpeg, int64_t quality, const char *path)
+file_encode(struct pack_file *f, const struct image *im, bool jpeg, int64_t quality,
+    const char *path)
 {
 	void *p;
 	size_t n;
 
 	if (jpeg && im->bits == 16)
 		return err("%s: of 16 bits, of which JPEG holds 8", path);
-	if (image_encode(im, jpeg ? "jpg" : "png", (int)(quality ? quality : PACK_QUALITY), NULL, &p, &n))
+	if (!quality)
+		quality = PACK_QUALITY;
+	if (image_encode(im, jpeg ? "jpg" : "png", (int)quality, NULL, &p, &n))
 		return err_prefix("%s", path);
 	free(f->p);
 	f->p = p;
@@ -141,11 +145,13 @@ check_gan(const struct pack_file *f, const char *path)
 }
 
 static int
-make_image(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish, const char *path)
+make_image(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish,
+    const char *path)
 {
 	struct pack_file *f = &it->image;
 	struct image im;
-	bool jpeg = wish->jpeg || (!wish->gan && (o->format == PACK_KEEP ? f->jpeg : o->format == PACK_JPG));
+	bool asked = o->format == PACK_KEEP ? f->jpeg : o->format == PACK_JPG;
+	bool jpeg = wish->jpeg || (asked && !wish->gan);
 	int r;
 
 	it->resized = o->w && (f->w != o->w || f->h != o->h);
@@ -179,8 +185,8 @@ static int
 check_size(int w, int h, struct size image, const char *path)
 {
 	if (w != image.w || h != image.h)
-		return err("%s: a mask of %d x %d pixels, its image has %d x %d", path, w, h, image.w,
-		    image.h);
+		return err("%s: a mask of %d x %d pixels, its image has %d x %d", path, w, h,
+		    image.w, image.h);
 	return 0;
 }
 
@@ -207,7 +213,8 @@ mask_from_file(struct pack_item *it, const struct pack_opts *o, const struct pac
 
 /* The union of a folder of instance masks; it gets the image's name. */
 static int
-mask_from_folder(struct pack_item *it, const struct pack_opts *o, struct size size, const char *path)
+mask_from_folder(struct pack_item *it, const struct pack_opts *o, struct size size,
+    const char *path)
 {
 	struct pack_file *f = add_mask(it);
 	struct image im;
@@ -309,8 +316,8 @@ make_rle(struct pack_item *it, const struct pack_opts *o, struct size size, stru
 	if (rec_int(r, "width", &w) < 0 || rec_int(r, "height", &h) < 0)
 		return -1;
 	if (w != size.w || h != size.h)
-		return err("%s: of %" PRId64 " x %" PRId64 " pixels, its image has %d x %d", key, w, h, size.w,
-		    size.h);
+		return err("%s: of %" PRId64 " x %" PRId64 " pixels, its image has %d x %d", key, w,
+		    h, size.w, size.h);
 	if (!it->resized)
 		return 0;
 	if (strings_open(&s, f))
@@ -330,8 +337,8 @@ make_rle(struct pack_item *it, const struct pack_opts *o, struct size size, stru
 }
 
 static int
-make_masks(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish, struct size size,
-    struct rec *r)
+make_masks(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish,
+    struct size size, struct rec *r)
 {
 	const struct rec_field *f = get_set(r, "mask_file_name");
 	struct strings s;
@@ -345,7 +352,8 @@ make_masks(struct pack_item *it, const struct pack_opts *o, const struct pack_wi
 		if (!path)
 			return -1;
 		it->single = true;
-		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? mask_from_folder(it, o, size, path) :
+		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) ?
+		        mask_from_folder(it, o, size, path) :
 		        mask_from_file(it, o, wish, size, path))
 			return -1;
 	}
@@ -367,7 +375,8 @@ make_masks(struct pack_item *it, const struct pack_opts *o, const struct pack_wi
 /* ---- all ------------------------------------------------------------------------------------- */
 
 int
-pack_item_make(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish, struct rec *r)
+pack_item_make(struct pack_item *it, const struct pack_opts *o, const struct pack_wish *wish,
+    struct rec *r)
 {
 	const char *path = rec_path(r, "file_name");
 	struct size size;
@@ -378,7 +387,9 @@ pack_item_make(struct pack_item *it, const struct pack_opts *o, const struct pac
 	size = (struct size){ it->image.w, it->image.h };
 	if (make_image(it, o, wish, path))
 		return -1;
-	return wish->masks && (make_masks(it, o, wish, size, r) || make_rle(it, o, size, r)) ? -1 : 0;
+	if (!wish->masks)
+		return 0;
+	return make_masks(it, o, wish, size, r) || make_rle(it, o, size, r) ? -1 : 0;
 }
 
 void

@@ -21,7 +21,7 @@ struct pack_item {
 	struct pack_file image;
 	struct pack_file *mask; /* owned */
 	size_t nmasks, cap;
-	bool single;   /* mask[0] is that of mask_file_name; all others are those of mask_file_names */
+	bool single;   /* mask[0] is that of mask_file_name; the others are of mask_file_names */
 	struct sb rle; /* mask_rle, resized, as JSON; empty: it stays */
 	bool resized;
 };
@@ -35,11 +35,12 @@ struct pack_wish {
 };
 
 /* 0, or -1 with a message; *it is to be released in both cases. Runs on several threads at once. */
-int pack_item_make(struct pack_item *it, const struct pack_opts *, const struct pack_wish *, struct rec *);
+int pack_item_make(struct pack_item *it, const struct pack_opts *, const struct pack_wish *,
+    struct rec *);
 void pack_item_release(struct pack_item *);
 
-/* Sets a record's file_name to dir/file, its masks' names to dir/masks[i], and what resizing changed.
- * masks may be NULL: the fields with masks go. */
+/* Sets a record's file_name to dir/file, its masks' names to dir/masks[i], and what resizing
+ * changed. masks may be NULL: the fields with masks go. */
 void pack_item_tell(const struct pack_item *, struct rec *, const char *dir, const char *file,
     char *const *masks);
 

@@ -39,8 +39,8 @@ void pack_open_sink(struct pack *, bool store);
 void pack_publish(struct pack *, const char *from, char *to);
 /* The record as it came, in p->row. */
 struct rec *pack_row(struct pack *, const struct rec *);
-/* Emits a record whose image is packed as `member`: with its new place if that is a folder, else with
- * the archive's name. masks as in pack_item_tell(). */
+/* Emits a record whose image is packed as `member`: with its new place if that is a folder, else
+ * with the archive's name. masks as in pack_item_tell(). */
 void pack_emit(struct pack *, struct rec *, const struct pack_item *, const char *member,
     char *const *masks, struct rec_out *);
 void pack_emit_archived(struct rec *, const char *archive, const char *member, struct rec_out *);

@@ -17,9 +17,13 @@ pack_ending(const char *name, const char **filter)
 		enum pack_kind kind;
 		const char *filter;
 	} endings[] = {
-		{ ".tar", PACK_TAR, NULL }, { ".tar.gz", PACK_TAR, "gzip" }, { ".tgz", PACK_TAR, "gzip" },
-		{ ".tar.xz", PACK_TAR, "xz" }, { ".txz", PACK_TAR, "xz" },
-		{ ".tar.zst", PACK_TAR, "zstd" }, { ".zip", PACK_ZIP, NULL },
+		{ ".tar", PACK_TAR, NULL },
+		{ ".tar.gz", PACK_TAR, "gzip" },
+		{ ".tgz", PACK_TAR, "gzip" },
+		{ ".tar.xz", PACK_TAR, "xz" },
+		{ ".txz", PACK_TAR, "xz" },
+		{ ".tar.zst", PACK_TAR, "zstd" },
+		{ ".zip", PACK_ZIP, NULL },
 	};
 	size_t n = strlen(name);
 
@@ -66,8 +70,8 @@ pack_pattern_name(const char *pattern, uint64_t k)
 			width = 10 * width + (*p++ - '0');
 		if (*p != 'd' || width > 20) {
 			sb_release(&sb);
-			err("%s: only %%d, perhaps with a width as in %%06d, can stand for the number",
-			    pattern);
+			err("%s: only %%d, perhaps with a width as in %%06d, can stand for "
+			    "the number", pattern);
 			return NULL;
 		}
 		sb_printf(&sb, zeros ? "%0*" PRIu64 : "%*" PRIu64, width, k);

@@ -14,8 +14,9 @@ enum pack_kind { PACK_FOLDER, PACK_TAR, PACK_ZIP };
  * "zstd". */
 enum pack_kind pack_ending(const char *name, const char **filter);
 
-/* Is there a % in a name, so that it is a pattern for many? Then pack_pattern_name() puts number k in
- * the place of its one %d (%04d, %6d); NULL with a message if it is none. "%%" is a %. Caller frees. */
+/* Is there a % in a name, so that it is a pattern for many? Then pack_pattern_name() puts number k
+ * in the place of its one %d (%04d, %6d); NULL with a message if it has none, or two. "%%" is a %.
+ * Caller frees. */
 bool pack_is_pattern(const char *name);
 char *pack_pattern_name(const char *pattern, uint64_t k);
 

@@ -1,4 +1,4 @@
-/* images/K.jpeg, descriptions/K.txt and metadata.csv: what Stable Diffusion is fine-tuned on there. */
+/* images/K.jpeg, descriptions/K.txt and metadata.csv, to fine-tune Stable Diffusion on. */
 #include "data/pack_layout.h"
 
 #include "base/err.h"

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TAR_BLOCK = 512, USTAR_NAME = 100, COPY_CHUNK = 65536 };
+enum { TAR_BLOCK = 512, USTAR_NAME = 100, COPY_CHUNK = 65536,
+	NEW_FILE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC };
 
 /* ---- folders --------------------------------------------------------------------------------- */
 
@@ -65,12 +66,11 @@ copy_all(int fd, FILE *from)
 static int
 create(int root, const char *member)
 {
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(root, member, flags, 0666);
+	int fd = openat(root, member, NEW_FILE, 0666);
 
 	if (fd >= 0 || errno != ENOENT || make_parents(root, member))
 		return fd;
-	return openat(root, member, flags, 0666);
+	return openat(root, member, NEW_FILE, 0666);
 }
 
 /* p, or from if that is no null pointer. */
@@ -109,8 +109,11 @@ static int
 broken(struct archive *a)
 {
 	const char *why = archive_error_string(a);
+	int e = archive_errno(a);
 
-	return err("%s", why ? why : "cannot be written");
+	/* libarchive's own numbers are negative */
+	return err("%s%s%s", why ? why : "cannot be written", e > 0 ? ": " : "",
+	    e > 0 ? strerror(e) : "");
 }
 
 /* More than a warning. */
@@ -134,9 +137,10 @@ start_archive(struct sink *s, const char *filter)
 	else
 		r = archive_write_set_format_pax_restricted(a);
 	if (bad(r) || (filter && bad(archive_write_add_filter_by_name(a, filter))) ||
-	    (filter && strcmp(filter, "gzip") == 0 && bad(archive_write_set_options(a, "gzip:!timestamp"))) ||
+	    (filter && strcmp(filter, "gzip") == 0 &&
+	        bad(archive_write_set_options(a, "gzip:!timestamp"))) ||
 	    bad(archive_write_set_options(a, s->kind == PACK_ZIP ? "zip:hdrcharset=UTF-8" :
-	        "pax:hdrcharset=UTF-8")) ||
+	                                                           "pax:hdrcharset=UTF-8")) ||
 	    bad(archive_write_open_fd(a, s->fd)))
 		return broken(a);
 	return 0;
@@ -161,8 +165,9 @@ put_member(const struct sink *s, const char *member, const void *p, size_t size,
 	archive_entry_set_uid(e, 0);
 	archive_entry_set_gid(e, 0);
 	/* images are compressed already */
-	if (s->kind == PACK_ZIP && (from && !s->store ? archive_write_zip_set_compression_deflate(s->archive) :
-	        archive_write_zip_set_compression_store(s->archive)) != ARCHIVE_OK)
+	if (s->kind == PACK_ZIP &&
+	    (from && !s->store ? archive_write_zip_set_compression_deflate(s->archive) :
+	                         archive_write_zip_set_compression_store(s->archive)) != ARCHIVE_OK)
 		r = broken(s->archive);
 	if (!r && bad(archive_write_header(s->archive, e)))
 		r = broken(s->archive);
@@ -184,18 +189,18 @@ put_member(const struct sink *s, const char *member, const void *p, size_t size,
 /* ---- both ------------------------------------------------------------------------------------ */
 
 void
-sink_open(struct sink *s, int dir, const char *name, enum pack_kind kind, const char *filter, bool store,
-    const char *title)
+sink_open(struct sink *s, int dir, const char *name, enum pack_kind kind, const char *filter,
+    bool store, const char *title)
 {
 	locale_t old = enter_utf8();
 	int r = 0;
 
-	*s = (struct sink){ .title = title, .kind = kind, .store = store };
+	*s = (struct sink){ .title = title, .kind = kind, .store = store, .fd = -1 };
 	stage_enter();
-	if (kind == PACK_FOLDER)
-		s->fd = mkdirat(dir, name, 0777) ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	else
-		s->fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (kind != PACK_FOLDER)
+		s->fd = openat(dir, name, NEW_FILE, 0666);
+	else if (mkdirat(dir, name, 0777) == 0)
+		s->fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fd < 0)
 		r = err("cannot be made:");
 	else if (kind != PACK_FOLDER)
@@ -273,5 +278,7 @@ sink_tar_size(const char *member, size_t n)
 	for (const char *p = member; *p; p++)
 		plain &= (unsigned char)*p < 0x80;
 	/* such a name stands in a header of its own, which is a member too */
-	return plain ? size : size + TAR_BLOCK + (strlen(member) + 2 * TAR_BLOCK) / TAR_BLOCK * TAR_BLOCK;
+	if (!plain)
+		size += TAR_BLOCK + (strlen(member) + 2 * TAR_BLOCK) / TAR_BLOCK * TAR_BLOCK;
+	return size;
 }

@@ -1,6 +1,7 @@
 /*
- * One data set being written into the stage: a folder with files, a tar or a zip. Members have fixed
- * times and owners, so that the same members make the same bytes. A write error ends the program.
+ * One data set being written into the stage: a folder with files, a tar or a zip. Members have
+ * fixed times and owners, so that the same members make the same bytes. A write error ends the
+ * program.
  */
 #ifndef DATA_PACK_SINK_H
 #define DATA_PACK_SINK_H
@@ -22,8 +23,8 @@ struct sink {
 };
 
 /* `name` in folder `dir` (of the stage); filter as of pack_ending(). */
-void sink_open(struct sink *, int dir, const char *name, enum pack_kind, const char *filter, bool store,
-    const char *title);
+void sink_open(struct sink *, int dir, const char *name, enum pack_kind, const char *filter,
+    bool store, const char *title);
 /* A member, with the folders in its name. */
 void sink_put(struct sink *, const char *member, const void *p, size_t n);
 /* The same from a spool, which is read from its start; a zip compresses it,

@@ -61,8 +61,8 @@ listen(void *set)
 	return NULL;
 }
 
-/* Those that would end the program; what it was told to ignore stays ignored. A write beyond a limit
- * or to a closed pipe is an error of that write. */
+/* Those that would end the program; what it was told to ignore stays ignored. A write beyond a
+ * limit or to a closed pipe is an error of that write. */
 static void
 hold_signals(void)
 {
@@ -110,7 +110,8 @@ stage_open(const char *path)
 		else if (errno != EEXIST || i == 1000)
 			die("%s: cannot make a folder in it:", dir);
 	}
-	stage.fd = openat(stage.parent, stage.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	stage.fd = openat(stage.parent, stage.name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (stage.fd < 0)
 		die("%s: cannot make a folder in it:", dir);
 	if (pthread_create(&stage.listener, NULL, listen, &stage.signals))
@@ -178,7 +179,9 @@ move(const struct stage_item *it)
 			return err("%s: exists", it->to);
 		/* a file system without links */
 	}
-	return renameat(stage.fd, it->from, AT_FDCWD, it->to) ? err("%s: cannot be made:", it->to) : 0;
+	if (renameat(stage.fd, it->from, AT_FDCWD, it->to))
+		return err("%s: cannot be made:", it->to);
+	return 0;
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * Where a data set grows before it has its name: a folder .phantom-PID-N.tmp beside the place, with
- * its files in it. It is removed when the program ends by itself, by die() or by a signal that can be
- * caught; after SIGKILL it is left. One stage at a time.
+ * its files in it. It is removed when the program ends by itself, by die() or by a signal that can
+ * be caught; after SIGKILL it is left. One stage at a time.
  *
  *	stage_open("data/set.tar");
  *	stage_enter();

@@ -50,6 +50,12 @@ label_of(struct state *s, const struct rec *r, int64_t *label)
 	return 1;
 }
 
+static const char *
+colours(const struct pack_file *f)
+{
+	return f->c == 1 ? "gray" : "RGB";
+}
+
 static int
 add(struct pack *p, struct rec *r, const struct pack_item *it, struct rec_out *out)
 {
@@ -60,8 +66,8 @@ add(struct pack *p, struct rec *r, const struct pack_item *it, struct rec_out *o
 	int got;
 
 	if (s->like.w && (f->w != s->like.w || f->c != s->like.c))
-		return err("%d x %d pixels of %s, where the first image has %d x %d of %s", f->w, f->h,
-		    f->c == 1 ? "gray" : "RGB", s->like.w, s->like.h, s->like.c == 1 ? "gray" : "RGB");
+		return err("%d x %d pixels of %s, where the first image has %d x %d of %s", f->w,
+		    f->h, colours(f), s->like.w, s->like.h, colours(&s->like));
 	got = label_of(s, r, &label);
 	if (got < 0)
 		return -1;
@@ -108,8 +114,10 @@ write_labels(const struct pack *p, struct state *s, FILE *json)
 	for (uint64_t i = 0; i < p->n; i++) {
 		if (fread(&label, sizeof(label), 1, s->labels) != 1)
 			die("a temporary file cannot be read");
-		fprintf(json, "%s[\"%05" PRIu64 "/img%08" PRIu64 ".png\", %" PRId64 "]", i ? ", " : "", i / 1000,
-		    i, s->kind == LABEL_STRING ? rank[label] : label);
+		if (s->kind == LABEL_STRING)
+			label = rank[label];
+		fprintf(json, "%s[\"%05" PRIu64 "/img%08" PRIu64 ".png\", %" PRId64 "]",
+		    i ? ", " : "", i / 1000, i, label);
 	}
 	fputs("]}", json);
 	if (ferror(json))
@@ -129,8 +137,8 @@ close_set(struct pack *p)
 	else
 		write_labels(p, s, json);
 	if (s->missing && s->kind)
-		warn("%s: has no labels, since %" PRIu64 " of %" PRIu64 " records have none", p->out,
-		    s->missing, p->n);
+		warn("%s: has no labels, since %" PRIu64 " of %" PRIu64 " records have none",
+		    p->out, s->missing, p->n);
 	sink_put_spool(&p->sink, "dataset.json", json);
 	sink_close(&p->sink);
 	fclose(json);
