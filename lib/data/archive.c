@@ -5,13 +5,13 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "data/archive_name.h"
+#include "data/archive_stage.h"
 #include "data/archive_unpack.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,7 +30,6 @@ static struct job {
 	size_t n, next, turn;
 	atomic_int active;    /* threads that may write below the staging folder */
 	int dest;             /* -1 when listing */
-	char staging[32];     /* name of the staging folder below dest, "" if there is none */
 	atomic_bool stop;
 	atomic_ullong count;
 	pthread_mutex_t lock;
@@ -38,100 +37,32 @@ static struct job {
 } job = { .dest = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
 static _Thread_local bool worker;
 
-/* ---- the staging folder ---------------------------------------------------------------------- */
-
-/* Removes folder `name` of dir with all that is in it, however deep, with one descriptor: goes down
- * into the first folder that is not empty, and up again. */
-static void
-remove_tree(int dir, const char *name)
-{
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(dir, name, flags);
-	size_t depth = 0;
-
-	while (fd >= 0) {
-		int sub = -1, up;
-		struct dirent *d;
-		DIR *dp = fdopendir(fd);
-
-		while (dp && sub < 0 && (d = readdir(dp))) {
-			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-			    unlinkat(fd, d->d_name, 0) == 0 || unlinkat(fd, d->d_name, AT_REMOVEDIR) == 0)
-				continue;
-			sub = openat(fd, d->d_name, flags);
-			if (sub < 0)
-				break; /* not ours to remove */
-		}
-		up = sub < 0 && depth ? openat(fd, "..", flags) : -1;
-		depth = sub >= 0 ? depth + 1 : depth ? depth - 1 : 0;
-		if (!dp || closedir(dp))
-			close(fd);
-		fd = sub >= 0 ? sub : up;
-	}
-	unlinkat(dir, name, AT_REMOVEDIR);
-}
-
-static void
-remove_staging(void)
-{
-	if (job.dest < 0 || !job.staging[0])
-		return;
-	atomic_store(&job.stop, true);
-	/* the threads look at stop at every block; not for ever, as one may be stuck in a read */
-	for (int i = 0; i < 200 && atomic_load(&job.active) > worker; i++)
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	remove_tree(job.dest, job.staging);
-	job.staging[0] = '\0';
-}
-
 static bool
-is_empty(const char *path)
+busy(void)
 {
-	DIR *dp = opendir(path);
-	struct dirent *d;
-	bool empty = true;
-
-	if (!dp)
-		die("%s: cannot be read:", path);
-	while (empty && (d = readdir(dp)))
-		empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
-	closedir(dp);
-	return empty;
+	return atomic_load(&job.active) > worker;
 }
 
 static void
 open_dest(const char *dest)
 {
-	struct timespec t;
 	struct stat st;
 
 	if (stat(dest, &st) == 0 && !S_ISDIR(st.st_mode))
 		die("%s: is no folder", dest);
-	if (stat(dest, &st) == 0 ? !is_empty(dest) : make_dirs(dest) != 0)
+	if (stat(dest, &st) == 0 ? !is_empty_folder(dest) : make_dirs(dest) != 0)
 		die("%s", file_exists(dest) ? "the destination is not empty" : errmsg());
 	job.dest = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job.dest < 0)
 		die("%s: cannot be opened:", dest);
-	clock_gettime(CLOCK_REALTIME, &t);
-	for (unsigned i = 0; i < 1000; i++) {
-		snprintf(job.staging, sizeof(job.staging), ".archx-%08x%03x",
-		    (unsigned)t.tv_nsec ^ (unsigned)t.tv_sec << 8 ^ (unsigned)getpid() << 16, i);
-		if (mkdirat(job.dest, job.staging, 0700) == 0) {
-			atexit(remove_staging);
-			return;
-		}
-		if (errno != EEXIST)
-			break;
-	}
-	job.staging[0] = '\0';
-	die("%s: cannot make a folder in it:", dest);
+	stage_open(job.dest, dest, &job.stop, busy);
 }
 
 /* Gives archive i its folder and its log. */
 static void
 stage(struct unpack *u, size_t i)
 {
-	char name[64];
+	char number[32], *name;
 	int fd;
 
 	u->root = -1;
@@ -141,15 +72,19 @@ stage(struct unpack *u, size_t i)
 			die("no temporary file:");
 		return;
 	}
-	snprintf(name, sizeof(name), "%s/%zu", job.staging, i);
+	snprintf(number, sizeof(number), "%zu", i);
+	name = stage_path(number);
 	if (mkdirat(job.dest, name, 0700) ||
 	    (u->root = openat(job.dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		die("%s: cannot make a folder in it:", job.o->dest);
-	snprintf(name, sizeof(name), "%s/%zu.log", job.staging, i);
+	free(name);
+	snprintf(number, sizeof(number), "%zu.log", i);
+	name = stage_path(number);
 	fd = openat(job.dest, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || !(u->log = fdopen(fd, "w+b")))
 		die("%s: cannot make a file in it:", job.o->dest);
 	unlinkat(job.dest, name, 0);
+	free(name);
 }
 
 /* ---- publishing ------------------------------------------------------------------------------ */
@@ -277,7 +212,7 @@ emit(struct unpack *u, size_t i, struct rec_out *out)
 	bool bad = u->bad, all = job.dest < 0 || u->withdrawn || publish(u);
 	struct log_entry e = { 0 };
 	struct rec r = { 0 };
-	char name[64];
+	char number[32], *name;
 
 	/* what the fast way left is moved before the first record goes out, so that a reader that
 	 * goes away leaves nothing undone */
@@ -306,8 +241,10 @@ emit(struct unpack *u, size_t i, struct rec_out *out)
 	rec_release(&r);
 	if (u->root >= 0) {
 		close(u->root);
-		snprintf(name, sizeof(name), "%s/%zu", job.staging, i);
+		snprintf(number, sizeof(number), "%zu", i);
+		name = stage_path(number);
 		remove_tree(job.dest, name);
+		free(name);
 	}
 	unpack_release(u);
 	return bad;
@@ -349,31 +286,6 @@ work(void *arg)
 	return NULL;
 }
 
-/* INT and TERM come to this thread alone; the staging folder goes before the program does. */
-static void *
-listen(void *set)
-{
-	int sig;
-
-	while (sigwait(set, &sig))
-		;
-	remove_staging();
-	signal(sig, SIG_DFL);
-	pthread_sigmask(SIG_UNBLOCK, set, NULL);
-	raise(sig);
-	return NULL;
-}
-
-/* The reader of our records has gone: raised by our own write, so nothing else is under way in this
- * thread. */
-static void
-no_reader(int sig)
-{
-	remove_staging();
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
 /* Waits until archive i is unpacked. */
 static void
 await(size_t i, struct progress *p)
@@ -398,26 +310,17 @@ int
 unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t n, struct rec_out *out)
 {
 	size_t nthreads = (size_t)o->jobs < n ? (size_t)o->jobs : n;
-	pthread_t *thread = xcalloc(nthreads, sizeof(*thread)), listener;
+	pthread_t *thread = xcalloc(nthreads, sizeof(*thread));
 	struct progress p;
 	bool bad = false;
-	sigset_t set, old;
 
 	job.o = o;
 	job.items = items;
 	job.n = n;
 	job.u = xcalloc(n, sizeof(*job.u));
 	job.done = xcalloc(n, sizeof(*job.done));
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &set, &old);
 	if (o->dest)
 		open_dest(o->dest);
-	if (pthread_create(&listener, NULL, listen, &set))
-		die("cannot start a thread");
-	if (o->dest && sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = no_reader }, NULL))
-		die("sigaction:");
 	progress_start(&p, "members", 0, o->quiet);
 	for (size_t i = 0; i < nthreads; i++)
 		if (pthread_create(&thread[i], NULL, work, NULL))
@@ -429,12 +332,10 @@ unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t 
 	progress_end(&p);
 	for (size_t i = 0; i < nthreads; i++)
 		pthread_join(thread[i], NULL);
-	remove_staging();
-	pthread_cancel(listener);
-	pthread_join(listener, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (job.dest >= 0)
+	if (job.dest >= 0) {
+		stage_close();
 		close(job.dest);
+	}
 	job.dest = -1;
 	free(job.u);
 	free(job.done);
