@@ -43,6 +43,21 @@ busy(void)
 	return atomic_load(&job.active) > worker;
 }
 
+static bool
+is_empty(const char *path)
+{
+	DIR *dp = opendir(path);
+	struct dirent *d;
+	bool empty = true;
+
+	if (!dp)
+		die("%s: cannot be read:", path);
+	while (empty && (d = readdir(dp)))
+		empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
+	closedir(dp);
+	return empty;
+}
+
 static void
 open_dest(const char *dest)
 {
@@ -50,12 +65,12 @@ open_dest(const char *dest)
 
 	if (stat(dest, &st) == 0 && !S_ISDIR(st.st_mode))
 		die("%s: is no folder", dest);
-	if (stat(dest, &st) == 0 ? !is_empty_folder(dest) : make_dirs(dest) != 0)
+	if (stat(dest, &st) == 0 ? !is_empty(dest) : make_dirs(dest) != 0)
 		die("%s", file_exists(dest) ? "the destination is not empty" : errmsg());
 	job.dest = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job.dest < 0)
 		die("%s: cannot be opened:", dest);
-	stage_open(job.dest, dest, &job.stop, busy);
+	staging_open(job.dest, dest, &job.stop, busy);
 }
 
 /* Gives archive i its folder and its log. */
@@ -73,13 +88,13 @@ stage(struct unpack *u, size_t i)
 		return;
 	}
 	snprintf(number, sizeof(number), "%zu", i);
-	name = stage_path(number);
+	name = staging_path(number);
 	if (mkdirat(job.dest, name, 0700) ||
 	    (u->root = openat(job.dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		die("%s: cannot make a folder in it:", job.o->dest);
 	free(name);
 	snprintf(number, sizeof(number), "%zu.log", i);
-	name = stage_path(number);
+	name = staging_path(number);
 	fd = openat(job.dest, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || !(u->log = fdopen(fd, "w+b")))
 		die("%s: cannot make a file in it:", job.o->dest);
@@ -242,8 +257,8 @@ emit(struct unpack *u, size_t i, struct rec_out *out)
 	if (u->root >= 0) {
 		close(u->root);
 		snprintf(number, sizeof(number), "%zu", i);
-		name = stage_path(number);
-		remove_tree(job.dest, name);
+		name = staging_path(number);
+		(void)tree_remove(job.dest, name);
 		free(name);
 	}
 	unpack_release(u);
@@ -333,7 +348,7 @@ unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t 
 	for (size_t i = 0; i < nthreads; i++)
 		pthread_join(thread[i], NULL);
 	if (job.dest >= 0) {
-		stage_close();
+		staging_close();
 		close(job.dest);
 	}
 	job.dest = -1;

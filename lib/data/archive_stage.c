@@ -1,16 +1,14 @@
 #include "data/archive_stage.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,52 +22,6 @@ static struct {
 	sigset_t set, old;
 } stage = { .parent = -1 };
 
-/* Removes folder `name` of dir with all that is in it, however deep, with one descriptor: goes down
- * into the first folder that is not empty, and up again. */
-void
-remove_tree(int dir, const char *name)
-{
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(dir, name, flags);
-	size_t depth = 0;
-
-	while (fd >= 0) {
-		int sub = -1, up;
-		struct dirent *d;
-		DIR *dp = fdopendir(fd);
-
-		while (dp && sub < 0 && (d = readdir(dp))) {
-			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-			    unlinkat(fd, d->d_name, 0) == 0 || unlinkat(fd, d->d_name, AT_REMOVEDIR) == 0)
-				continue;
-			sub = openat(fd, d->d_name, flags);
-			if (sub < 0)
-				break; /* not ours to remove */
-		}
-		up = sub < 0 && depth ? openat(fd, "..", flags) : -1;
-		depth = sub >= 0 ? depth + 1 : depth ? depth - 1 : 0;
-		if (!dp || closedir(dp))
-			close(fd);
-		fd = sub >= 0 ? sub : up;
-	}
-	unlinkat(dir, name, AT_REMOVEDIR);
-}
-
-bool
-is_empty_folder(const char *path)
-{
-	DIR *dp = opendir(path);
-	struct dirent *d;
-	bool empty = true;
-
-	if (!dp)
-		die("%s: cannot be read:", path);
-	while (empty && (d = readdir(dp)))
-		empty = strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0;
-	closedir(dp);
-	return empty;
-}
-
 static void
 remove_stage(void)
 {
@@ -79,7 +31,7 @@ remove_stage(void)
 	/* not for ever: somebody may be stuck in a read */
 	for (int i = 0; i < 200 && stage.busy(); i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	remove_tree(stage.parent, stage.name);
+	(void)tree_remove(stage.parent, stage.name);
 	stage.name[0] = '\0';
 }
 
@@ -110,7 +62,7 @@ no_reader(int sig)
 }
 
 void
-stage_open(int parent, const char *name, atomic_bool *stop, bool (*busy)(void))
+staging_open(int parent, const char *name, atomic_bool *stop, bool (*busy)(void))
 {
 	static bool registered;
 	struct timespec t;
@@ -143,15 +95,15 @@ stage_open(int parent, const char *name, atomic_bool *stop, bool (*busy)(void))
 }
 
 char *
-stage_path(const char *name)
+staging_path(const char *name)
 {
 	return xasprintf("%s/%s", stage.name, name);
 }
 
 void
-stage_close(void)
+staging_close(void)
 {
-	remove_tree(stage.parent, stage.name);
+	(void)tree_remove(stage.parent, stage.name);
 	stage.name[0] = '\0';
 	pthread_cancel(stage.listener);
 	pthread_join(stage.listener, NULL);
