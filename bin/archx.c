@@ -7,6 +7,7 @@
 #include "data/archive_name.h"
 
 #include <dirent.h>
+#include <iconv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -240,6 +241,13 @@ main(int argc, char **argv)
 		usage_error("one of -o DIR and --list is wanted");
 	if (manifest && argv[1])
 		usage_error("--manifest wants one folder");
+	if (o.charset) {
+		iconv_t cd = iconv_open("UTF-8", o.charset);
+
+		if (cd == (iconv_t)-1)
+			usage_error("--charset: '%s' is not known", o.charset);
+		iconv_close(cd);
+	}
 	name_utf8(&utf8, o.dest ? o.dest : "-");
 	if (!utf8.len || (o.dest && strcmp(utf8.s, o.dest) != 0))
 		usage_error("-o: the name of the folder is empty or no UTF-8");

@@ -426,6 +426,16 @@ is 'is named, the others come out' "$(tree; cut -d: -f3 stderr)" 'f 4 a
 f 4 b
  less'
 
+# the checksum is looked at though the last header leads nowhere
+spec tar negative.tar <<'EOF'
+file\t644\t4\ta
+file\t644\tnegative\tless
+EOF
+gzip -f negative.tar
+flip negative.tar.gz $(($(wc -c <negative.tar.gz) - 6))
+x 1 'a negative size and a wrong checksum' negative.tar.gz
+is 'nothing is kept' "$(ls -A dest; wc -l <stderr)" 2
+
 # ---- limits ----
 head -c 67108864 /dev/zero | tr '\0' x >xs
 gzip -c xs >bomb.gz
@@ -522,7 +532,7 @@ rc 2 'a destination that is not empty' archx -o src scans.tar.gz
 rc 2 'a destination that is a file' archx -o plain.txt scans.tar.gz
 rc 2 'a manifest with a file' archx -o dest3 --manifest names scans.tar.gz
 rc 2 'a manifest that is not there' archx -o dest3 --manifest none many
-for o in --nonsense '--max-bytes x' '--max-ratio 0' '--max-members 0' '-j 0'; do
+for o in --nonsense '--charset none' '--max-bytes x' '--max-ratio 0' '--max-members 0' '-j 0'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong option $o" archx $o -o dest3 scans.tar.gz
 	is "one line about $o" "$(wc -l <stderr)" 1

@@ -120,6 +120,8 @@ move(struct unpack *u, const struct log_entry *e)
 	size_t n = slash ? (size_t)(slash - e->path.s) : 0;
 	int from, to, r = 0;
 
+	if (staging_owns(e->path.s))
+		return err("the name is in use while the archive is unpacked");
 	if (e->kind == LOG_DIR) {
 		struct stat st;
 

@@ -120,26 +120,24 @@ over(struct unpack *u, uint64_t more)
 	return u->over;
 }
 
-/* The member's bytes into fd; *size is what it has then. */
+/* The member's bytes into fd; *pos is how many it then has, also when it failed. */
 static int
-data(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const char *path,
-    int64_t *size, bool *fatal)
+blocks(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const char *path,
+    int64_t *pos, bool *fatal)
 {
 	bool sparse = archive_entry_sparse_count(e) > 0;
 	int format = archive_format(a) & ARCHIVE_FORMAT_BASE_MASK;
-	bool warc = format == ARCHIVE_FORMAT_WARC;
-	int64_t pos = 0;
 
 	for (;;) {
-		la_int64_t at = pos;
+		la_int64_t at = *pos;
 		const void *p = NULL;
 		size_t n = 0;
 		int r = archive_read_data_block(a, &p, &n, &at);
 
 		/* only tars have holes; of xar, libarchive tells offsets from its own start */
 		if (format != ARCHIVE_FORMAT_TAR)
-			at = pos;
-		if (r == ARCHIVE_EOF && at > pos)
+			at = *pos;
+		if (r == ARCHIVE_EOF && at > *pos)
 			n = 0; /* a hole at the end of a sparse file: at is where it ends */
 		else if (r == ARCHIVE_EOF)
 			break;
@@ -148,32 +146,43 @@ data(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const
 			return src_err(a);
 		}
 		/* libarchive gives a WARC record with the line ends that close it */
-		if (r == ARCHIVE_OK && warc && at + (int64_t)n > archive_entry_size(e))
+		if (format == ARCHIVE_FORMAT_WARC && at + (int64_t)n > archive_entry_size(e))
 			n = at < archive_entry_size(e) ? (size_t)(archive_entry_size(e) - at) : 0;
-		if (at < pos)
+		if (at < *pos)
 			return err("damaged: its parts overlap");
-		sparse |= at > pos;
+		sparse |= at > *pos;
 		if (over(u, (uint64_t)at + n))
 			return -1;
 		if (*u->stop)
 			return err("stopped");
 		write_at(u, fd, p, n, at, path);
-		pos = at + (int64_t)n;
+		*pos = at + (int64_t)n;
 		if (r == ARCHIVE_EOF)
 			break;
 	}
 	if (archive_entry_size_is_set(e)) {
 		int64_t want = archive_entry_size(e);
 
-		if (pos > want || (pos < want && !sparse))
-			return err("damaged: holds %lld of %lld bytes", (long long)pos, (long long)want);
-		pos = want;
+		if (*pos > want || (*pos < want && !sparse))
+			return err("damaged: holds %lld of %lld bytes", (long long)*pos, (long long)want);
+		*pos = want;
 	}
-	if (sparse && (over(u, (uint64_t)pos) || ftruncate(fd, (off_t)pos)))
+	if (sparse && (over(u, (uint64_t)*pos) || ftruncate(fd, (off_t)*pos)))
 		return u->over ? -1 : refused("cannot be as large", path);
-	*size = pos;
-	u->bytes += (uint64_t)pos;
 	return 0;
+}
+
+static int
+data(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, const char *path,
+    int64_t *size, bool *fatal)
+{
+	int64_t pos = 0;
+	int r = blocks(u, a, e, fd, path, &pos, fatal);
+
+	/* what was written for nothing counts too */
+	u->bytes += (uint64_t)pos;
+	*size = pos;
+	return r;
 }
 
 static unsigned
@@ -361,6 +370,8 @@ member_unpack(struct unpack *u, struct archive *a, struct archive_entry *e, stru
 		return err("listed without contents");
 	if (le->size > 0 && over(u, (uint64_t)le->size))
 		return -1;
+	if (list && link && le->size == 0)
+		le->size = -1;
 	if (list)
 		return 0;
 	return link ? hardlink(u, a, e, path, &le->size, fatal) : regular(u, a, e, path, &le->size, fatal);

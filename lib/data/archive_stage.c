@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,14 @@ char *
 staging_path(const char *name)
 {
 	return xasprintf("%s/%s", stage.name, name);
+}
+
+bool
+staging_owns(const char *path)
+{
+	size_t n = strlen(stage.name);
+
+	return strncmp(path, stage.name, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
 void

@@ -23,6 +23,8 @@
 void staging_open(int dest, const char *name, atomic_bool *stop, bool (*busy)(void));
 /* "STAGING/name" to be used with dest; caller frees. */
 char *staging_path(const char *name);
+/* Whether `path`, from dest, is the folder or in it. */
+bool staging_owns(const char *path);
 /* Removes the folder, lets signals come as before. */
 void staging_close(void);
 

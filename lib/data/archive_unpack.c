@@ -209,7 +209,7 @@ plain_file(struct unpack *u, struct src *s, const char *name, int64_t *size)
 static void
 single(struct unpack *u, bool plain)
 {
-	struct src_limits l = unpack_limits(u);
+	struct src_limits l = { (uint64_t)u->o->max_bytes, u->o->max_ratio };
 	struct log_entry e = { .kind = LOG_FILE };
 	char *name = plain ? xstrdup(path_base(u->path)) : name_unpacked(path_base(u->path));
 	struct src s;
@@ -443,6 +443,7 @@ archive(struct unpack *u)
 	for (int again = 0; again <= AGAIN_MAX; again++) {
 		enum step step = STEP_OTHER;
 		int status = reader_open(&r, u, from);
+		bool other;
 
 		if (status < 0) {
 			unpack_say(u, LOG_BAD, NULL, errmsg());
@@ -452,12 +453,9 @@ archive(struct unpack *u)
 		r.behind = skip > 0;
 		if (!status)
 			step = members(&r, skip, &done);
-		if (step == STEP_END && nothing(&r))
-			step = STEP_OTHER;
-		if (step == STEP_OTHER)
+		other = step == STEP_OTHER || (step == STEP_END && nothing(&r));
+		if (other)
 			step = unknown(&r, !from);
-		else if (step == STEP_END && r.streamed && !u->over)
-			verify(&r);
 		if (step == STEP_BEHIND)
 			skip = done;
 		if (step == STEP_RESYNC) {
@@ -465,6 +463,8 @@ archive(struct unpack *u)
 			if (!tar_find(u, &from, false, r.orphan))
 				step = STEP_END;
 		}
+		if (step == STEP_END && !other && r.streamed && !u->over)
+			verify(&r);
 		reader_close(&r);
 		if (step == STEP_END)
 			return;
