@@ -2,7 +2,7 @@
  * The part of the self-test that is not a function of inputs alone: random numbers, optimisers, running
  * means, gradients that add up, conversions of type.
  */
-#include "nn/selftest_internal.h"
+#include "nn/selftest_table.h"
 
 #include "base/mem.h"
 #include "base/rng.h"
