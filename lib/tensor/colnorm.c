@@ -8,7 +8,7 @@ static const enum kernel dsum_kernel[3][3] = KERNELS_BY_ACCESS(NORM_DSUM);
 static const enum kernel dx_kernel[3][3] = KERNELS_BY_ACCESS(NORM_DX);
 
 enum {
-	REDUCE_STEPS = 512, /* rows of a partial sum: its rounding error grows with them */
+	REDUCE_STEPS = 512,
 	APPLY_STEPS = 32
 };
 
@@ -34,6 +34,22 @@ colnorm_check(const struct colnorm *c, const struct tensor *x, const struct tens
 		op_die(c->op, "activation %d is not one of those fused with it", (int)c->act);
 	if (c->train && c->rows * (c->channels / c->groups) < (c->running_mean ? 2 : 1))
 		op_die(c->op, "%s: one value a channel has no variance", tensor_shape(x));
+}
+
+/* Rows of a partial sum: few, as its rounding error grows with them, but so many that a workgroup can
+ * go over the sums of a group twice. */
+static uint32_t
+reduce_steps(const struct colnorm *c)
+{
+	int64_t width = c->channels / c->groups, lanes = group_sum_local();
+	uint32_t steps = REDUCE_STEPS;
+
+	while (steps < MAX_LOOP / 2 && 2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP / 2)
+		steps *= 2;
+	if (2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP)
+		op_die(c->op, "groups of %lld rows and %lld channels: too large", (long long)c->rows,
+		    (long long)width);
+	return steps;
 }
 
 /* The coefficients of x's own statistics; moves the running ones. */
@@ -89,7 +105,7 @@ struct tensor *
 colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, struct tensor *b,
     struct tensor **coef, struct tensor **stat)
 {
-	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, REDUCE_STEPS);
+	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, reduce_steps(c));
 	struct tensor *y = tensor_new(x->dtype, x->ndim, x->dim);
 	double bytes = (double)(x->n * (int64_t)dtype_size(x->dtype));
 
@@ -120,7 +136,7 @@ void
 colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, struct tensor *coef,
     struct tensor *stat, struct tensor *gy, const bool *need, struct tensor **gx)
 {
-	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, REDUCE_STEPS);
+	struct columns cut = columns_cut(c->op, c->n, c->rows, c->channels, reduce_steps(c));
 	struct tensor *part = tensor_empty(F32, c->n, cut.parts, 2, c->channels);
 	struct tensor *dcoef = tensor_empty(F32, c->n, 2, c->channels);
 	struct tensor *dw = tensor_empty(F32, c->n, c->channels);

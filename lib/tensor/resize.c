@@ -74,6 +74,38 @@ run(struct tensor *x, struct tensor *y, enum mode mode, bool spread)
 	gpu_run(&c);
 }
 
+/* How many outputs, of m, an input of n may have gone into. */
+static int64_t
+reach(int64_t n, int64_t m)
+{
+	return 2 * ((m + n - 1) / n) + 4;
+}
+
+/* The transpose, from gy to an image of h by w: in one pass, or axis by axis and in f32 where a value
+ * would gather from very many. */
+static struct tensor *
+spread(struct tensor *gy, int64_t h, int64_t w, enum mode mode)
+{
+	struct tensor *x = tensor_empty(gy->dtype, gy->dim[0], h, w, gy->dim[3]), *rows, *wide;
+	int64_t ry = reach(h, gy->dim[1]), rx = reach(w, gy->dim[2]);
+	bool was;
+
+	if (ry > MAX_LOOP || rx > MAX_LOOP)
+		op_die("resize", "%s to %s", tensor_shape(x), tensor_shape(gy));
+	if (ry * rx < MAX_LOOP / 16) {
+		run(gy, x, mode, true);
+		return x;
+	}
+	was = grads_set(false);
+	rows = tensor_empty(F32, gy->dim[0], h, gy->dim[2], gy->dim[3]);
+	wide = tensor_like_in(x, F32);
+	run(op_cast(gy, F32), rows, mode, true);
+	run(rows, wide, mode, true);
+	x = op_cast(wide, gy->dtype);
+	grads_set(was);
+	return x;
+}
+
 static struct tensor *resize(struct tensor *x, int64_t h, int64_t w, enum mode);
 
 static void
@@ -86,15 +118,14 @@ static void
 resize_back(struct node *nd, struct tensor *gy, struct tensor **gx)
 {
 	enum mode mode = (enum mode)nd->i[0];
-	struct node *spread;
+	struct node *up;
 
-	gx[0] = tensor_empty(gy->dtype, gy->dim[0], nd->i[1], nd->i[2], gy->dim[3]);
-	run(gy, gx[0], mode, true);
-	spread = op_done("resize", gx[0], &gy, 1, spread_back);
-	if (spread) {
-		spread->i[0] = mode;
-		spread->i[1] = gy->dim[1];
-		spread->i[2] = gy->dim[2];
+	gx[0] = spread(gy, nd->i[1], nd->i[2], mode);
+	up = op_done("resize", gx[0], &gy, 1, spread_back);
+	if (up) {
+		up->i[0] = mode;
+		up->i[1] = gy->dim[1];
+		up->i[2] = gy->dim[2];
 	}
 }
 
