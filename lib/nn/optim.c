@@ -93,7 +93,8 @@ optim_init(struct optim *o, const struct optim_conf *conf, struct params *const 
 				continue;
 			o->slab = xrealloc(o->slab, ((size_t)o->nslab + 1) * sizeof(*o->slab));
 			s = &o->slab[o->nslab++];
-			*s = (struct optim_slab){ .params = ps[i], .slab = j, .bytes = ps[i]->slab[j].bytes };
+			*s = (struct optim_slab){ .params = ps[i], .slab = j,
+				.bytes = ps[i]->slab[j].bytes };
 			if (conf->kind == OPTIM_ADAMW8) {
 				make_blocks(s);
 				continue;
@@ -394,7 +395,8 @@ optim_load(struct optim *o, const char *path)
 		r = err("%s: state of other parameters", path);
 	for (int i = 0; i < 2 * o->nslab && !r; i++)
 		if (state_buffer(o, i))
-			gpu_write(state_buffer(o, i), 0, find_state(&st, i)->data, o->slab[i / 2].bytes);
+			gpu_write(state_buffer(o, i), 0, find_state(&st, i)->data,
+			    o->slab[i / 2].bytes);
 	if (!r)
 		memcpy(&o->step, step->data, sizeof(o->step));
 	st_close(&st);

@@ -216,8 +216,8 @@ op_attention(struct tensor *q, struct tensor *k, struct tensor *v, int heads, do
 		op_die(op, "%s in %d heads: too many", tensor_shape(q), heads);
 	packed = packed_of(&p, q->dim[1]);
 	lse = tensor_empty(F32, p.n * heads, (int64_t)blocks(&p, q->dim[1]) * p.block);
-	run(&p, FORWARD, q->dim[1], k->dim[1], packed_from(&p, q), packed_from(&p, k), packed_from(&p, v),
-	    packed, lse, NULL, NULL, NULL);
+	run(&p, FORWARD, q->dim[1], k->dim[1], packed_from(&p, q), packed_from(&p, k),
+	    packed_from(&p, v), packed, lse, NULL, NULL, NULL);
 	y = unpacked(&p, packed, q);
 	nd = op_done(op, y, (struct tensor *[]){ q, k, v }, 3, back);
 	if (nd) {

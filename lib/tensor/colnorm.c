@@ -62,8 +62,8 @@ finish(const struct colnorm *c, const struct columns *cut, struct tensor *part, 
 		uint32_t channels, groups, parts, rows, steps, has_w, has_b;
 		float eps, momentum;
 	} push = { fastdiv((uint32_t)(c->channels / c->groups)), fastdiv(cut->push.fold),
-		(uint32_t)c->channels, (uint32_t)c->groups, cut->parts, cut->push.rows, cut->push.steps,
-		w != NULL, b != NULL, (float)c->eps, (float)c->momentum };
+		(uint32_t)c->channels, (uint32_t)c->groups, cut->parts, cut->push.rows,
+		cut->push.steps, w != NULL, b != NULL, (float)c->eps, (float)c->momentum };
 	bool texel = group_sum_texel(), run = c->running_mean && !checkpoint_again();
 	struct gpu_call call = {
 		.kernel = run ? (texel ? K_NORM_FINISH_RUN_T : K_NORM_FINISH_RUN_V)
@@ -115,8 +115,8 @@ colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, str
 		struct tensor *part = tensor_empty(F32, c->n, cut.parts, 2, c->channels);
 
 		gpu_run(&(struct gpu_call){ .kernel = stat_kernel[x->dtype][cut.access],
-		    .arg = { tensor_arg(x), tensor_arg(part) }, .nargs = 2, .spec = { cut.local, cut.wide },
-		    .nspec = 2, .push = &cut.push, .npush = sizeof(cut.push),
+		    .arg = { tensor_arg(x), tensor_arg(part) }, .nargs = 2,
+		    .spec = { cut.local, cut.wide }, .nspec = 2, .push = &cut.push, .npush = sizeof(cut.push),
 		    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 		    .flops = 4. * (double)x->n, .bytes = bytes });
 		finish(c, &cut, part, w, b, *coef, *stat);
@@ -126,7 +126,8 @@ colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, str
 	cut = columns_cut(c->op, c->n, c->rows, c->channels, APPLY_STEPS);
 	gpu_run(&(struct gpu_call){ .kernel = apply_kernel[x->dtype][cut.access],
 	    .arg = { tensor_arg(x), tensor_arg(*coef), tensor_arg(y) }, .nargs = 3,
-	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push, .npush = sizeof(cut.push),
+	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
+	    .npush = sizeof(cut.push),
 	    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] }, .flops = 3. * (double)x->n,
 	    .bytes = 2 * bytes });
 	return y;
@@ -149,7 +150,8 @@ colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, st
 
 	gpu_run(&(struct gpu_call){ .kernel = dsum_kernel[x->dtype][cut.access],
 	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(part) }, .nargs = 4,
-	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push, .npush = sizeof(cut.push),
+	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
+	    .npush = sizeof(cut.push),
 	    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] }, .flops = 4. * (double)x->n,
 	    .bytes = 2 * bytes });
 	gpu_run(&(struct gpu_call){ .kernel = group_sum_texel() ? K_NORM_DFINISH_T : K_NORM_DFINISH_V,
@@ -164,8 +166,9 @@ colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, st
 		gpu_run(&(struct gpu_call){ .kernel = dx_kernel[x->dtype][cut.access],
 		    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(dcoef),
 		        tensor_arg(gx[0]) },
-		    .nargs = 5, .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
-		    .npush = sizeof(cut.push), .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
+		    .nargs = 5, .spec = { cut.local, cut.wide, c->act }, .nspec = 3,
+		    .push = &cut.push, .npush = sizeof(cut.push),
+		    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 		    .flops = 6. * (double)x->n, .bytes = 3 * bytes });
 	}
 	if (need[1])

@@ -24,7 +24,8 @@ group_norm(const char *op, struct tensor *x, int64_t groups, struct tensor *w, s
 }
 
 struct tensor *
-op_group_norm(struct tensor *x, int groups, struct tensor *w, struct tensor *b, double eps, enum act act)
+op_group_norm(struct tensor *x, int groups, struct tensor *w, struct tensor *b, double eps,
+    enum act act)
 {
 	if (groups < 1)
 		op_die("group_norm", "%d groups", groups);
@@ -67,13 +68,15 @@ layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct te
 	uint32_t at_once = rows_at_once(rows);
 	struct {
 		uint32_t rows, cols, channels, has_w;
-	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL };
+	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4),
+		(uint32_t)channels, w != NULL };
 
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype][access],
 	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(w ? w : stat), tensor_arg(stat),
 	        tensor_arg(dx) },
 	    .nargs = 5, .spec = { group_sum_local(), at_once }, .nspec = 2, .push = &push,
-	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) }, .flops = 10. * (double)x->n,
+	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) },
+	    .flops = 10. * (double)x->n,
 	    .bytes = 3. * (double)(x->n * (int64_t)dtype_size(x->dtype)) });
 	return dx;
 }
@@ -88,7 +91,8 @@ layer_norm_dw(struct tensor *x, struct tensor *stat, struct tensor *gy, int64_t 
 	struct tensor *dot = tensor_empty(F32, cut.parts, channels);
 
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype][cut.access],
-	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(stat), tensor_arg(sum), tensor_arg(dot) },
+	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(stat), tensor_arg(sum),
+	        tensor_arg(dot) },
 	    .nargs = 5, .spec = { cut.local, cut.wide }, .nspec = 2, .push = &cut.push,
 	    .npush = sizeof(cut.push), .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 	    .flops = 5. * (double)x->n,
@@ -100,10 +104,11 @@ layer_norm_dw(struct tensor *x, struct tensor *stat, struct tensor *gy, int64_t 
 static void
 layer_norm_back(struct node *nd, struct tensor *gy, struct tensor **gx)
 {
-	struct tensor *x = nd->save[0], *w = nd->save[1], *b = nd->save[2], *stat = nd->save[3], *dw, *db;
+	struct tensor *x = nd->save[0], *w = nd->save[1], *b = nd->save[2], *stat = nd->save[3];
+	struct tensor *dw, *db;
 	int64_t rows = nd->i[0], channels = nd->i[1];
-	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels, .groups = 1,
-		.eps = nd->f[0], .act = ACT_NONE, .train = true };
+	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels,
+		.groups = 1, .eps = nd->f[0], .act = ACT_NONE, .train = true };
 
 	if (grads_on()) {
 		colnorm_backward_composed(&c, x, w, b, gy, nd->need, gx);
@@ -125,8 +130,8 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 {
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(LAYER_NORM);
 	int64_t channels = x->ndim ? x->dim[x->ndim - 1] : 0, rows = channels ? x->n / channels : 0;
-	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels, .groups = 1,
-		.act = ACT_NONE, .train = true };
+	struct colnorm c = { .op = "layer_norm", .n = rows, .rows = 1, .channels = channels,
+		.groups = 1, .act = ACT_NONE, .train = true };
 	enum access access = row_access(channels);
 	uint32_t at_once = rows_at_once(rows);
 	struct tensor *y, *stat;
@@ -134,7 +139,8 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	struct {
 		uint32_t rows, cols, channels, has_w, has_b;
 		float eps;
-	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4), (uint32_t)channels, w != NULL,
+	} push = { (uint32_t)rows, (uint32_t)(access == ACCESS_S ? channels : channels / 4),
+		(uint32_t)channels, w != NULL,
 		b != NULL, (float)eps };
 
 	if (!rows || x->n >= (int64_t)1 << 31)
@@ -146,7 +152,8 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	    .arg = { tensor_arg(x), tensor_arg(w ? w : stat), tensor_arg(b ? b : stat), tensor_arg(y),
 	        tensor_arg(stat) },
 	    .nargs = 5, .spec = { group_sum_local(), at_once }, .nspec = 2, .push = &push,
-	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) }, .flops = 8. * (double)x->n,
+	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) },
+	    .flops = 8. * (double)x->n,
 	    .bytes = 2. * (double)(x->n * (int64_t)dtype_size(x->dtype)) });
 	nd = op_done(c.op, y, (struct tensor *[]){ x, w, b }, 3, layer_norm_back);
 	if (nd) {

@@ -19,7 +19,8 @@ windows(const char *op, const struct tensor *x, int axis, struct pool p)
 	int64_t room = x->dim[axis] + 2 * p.pad - p.k;
 
 	if (room < 0)
-		op_die(op, "%s: smaller than the window of %d with padding %d", tensor_shape(x), p.k, p.pad);
+		op_die(op, "%s: smaller than the window of %d with padding %d", tensor_shape(x), p.k,
+		    p.pad);
 	return room / p.stride + 1;
 }
 
@@ -56,8 +57,8 @@ bytes_of(const struct tensor *t)
 
 /* One kernel of shaders/pool.glsl; index may be NULL. */
 static void
-run(const char *op, const enum kernel k[3][3], struct tensor *x, struct tensor *y, struct tensor *index,
-    struct pool p)
+run(const char *op, const enum kernel k[3][3], struct tensor *x, struct tensor *y,
+    struct tensor *index, struct pool p)
 {
 	struct {
 		struct pixel_push pixels;
@@ -84,7 +85,8 @@ run(const char *op, const enum kernel k[3][3], struct tensor *x, struct tensor *
 
 /* ---- maxima ---------------------------------------------------------------------------------- */
 
-static struct tensor *max_take(struct tensor *x, struct tensor *index, struct pool, const int64_t dim[4]);
+static struct tensor *max_take(struct tensor *x, struct tensor *index, struct pool,
+    const int64_t dim[4]);
 
 static void
 max_spread_back(struct node *nd, struct tensor *gy, struct tensor **gx)
@@ -188,8 +190,8 @@ avg_pool(struct tensor *x, struct pool p)
 {
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(AVG_POOL);
 	const char *op = "avg_pool2d";
-	struct tensor *y = tensor_empty(x->dtype, x->dim[0], windows(op, x, 1, p), windows(op, x, 2, p),
-	    x->dim[3]);
+	struct tensor *y = tensor_empty(x->dtype, x->dim[0], windows(op, x, 1, p),
+	    windows(op, x, 2, p), x->dim[3]);
 	struct node *nd;
 
 	run(op, k, x, y, NULL, p);
