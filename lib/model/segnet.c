@@ -105,7 +105,7 @@ effnet_from(struct segnet_config *c, const struct names *in, const char *hint)
 	while (side(in, 0, "encoder._blocks.%d._project_conv.weight", blocks))
 		blocks++;
 	for (int v = 0; v < 8; v++) {
-		char name[32], tag[8];
+		char name[32], tag[16];
 		struct effnet_config k;
 		int n = 0, score;
 
