@@ -1,6 +1,6 @@
 #!/bin/sh
 # The whole job on shapes it draws itself: archive -> records -> split -> train -> predict -> score.
-# demo.sh [DIR]: works below DIR (build/demo); a few minutes on two cores without a GPU.
+# demo.sh [DIR]: works below DIR (build/demo); about ten minutes on two cores without a GPU.
 set -eu
 top=$(cd "${0%/*}/.." && pwd)
 dir=${1:-$top/build/demo}
@@ -21,9 +21,9 @@ say "1. Which Vulkan device is there?"
 show gpuinfo
 gpuinfo
 
-say "2. Draw 600 pictures of coloured rectangles and ellipses; the mask is the rectangles."
-show 'shapegen -n 600 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl'
-shapegen -n 600 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl
+say "2. Draw 1200 pictures of coloured rectangles and ellipses; the mask is the rectangles."
+show 'shapegen -n 1200 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl'
+shapegen -n 1200 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl
 
 say "3. Pack them into one archive, as data sets come."
 show 'archc -o shapes.tar.gz raw.jsonl'
