@@ -95,7 +95,7 @@ direct(const struct safetensors *st, const struct json *j, int v)
 	struct gauss g[2];
 
 	for (int i = 0; i < 2; i++) {
-		char mu[16], sigma[16];
+		char mu[32], sigma[32];
 		const struct st_tensor *m, *s;
 		double *mv, *sv;
 
