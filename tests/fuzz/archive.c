@@ -126,7 +126,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fp = fopen(in, "wb");
 	if (!fp || fwrite(data, 1, size, fp) != size || fclose(fp) || mkdir(root, 0700))
 		die("%s:", in);
-	u.path = in;
+	u.path = u.file = in;
 	u.root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	u.log = tmpfile();
 	if (u.root < 0 || !u.log)
