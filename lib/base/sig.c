@@ -1,5 +1,7 @@
 #include "base/sig.h"
 
+#include "base/err.h"
+
 #include <signal.h>
 #include <stdlib.h>
 
@@ -32,4 +34,17 @@ void
 stop_exit(void)
 {
 	exit(128 + wanted);
+}
+
+void
+threads_start(pthread_t *t, size_t n, void *(*fn)(void *), void *ctx)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	for (size_t i = 0; i < n; i++)
+		if (pthread_create(&t[i], NULL, fn, ctx))
+			die("cannot start a thread");
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

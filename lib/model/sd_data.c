@@ -3,13 +3,13 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "base/sig.h"
 #include "data/image_exif.h"
 #include "nn/loader.h"
 
 #include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,15 +373,9 @@ sd_data_read(struct sd_data *d, int jobs, int (*stop)(void))
 {
 	struct reader rd = { .d = d, .stop = stop };
 	pthread_t *t = xcalloc((size_t)jobs, sizeof(*t));
-	sigset_t all, old;
 
 	pthread_mutex_init(&rd.lock, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	for (int i = 0; i < jobs; i++)
-		if (pthread_create(&t[i], NULL, read_some, &rd))
-			die("cannot start a thread");
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	threads_start(t, (size_t)jobs, read_some, &rd);
 	for (int i = 0; i < jobs; i++)
 		pthread_join(t[i], NULL);
 	pthread_mutex_destroy(&rd.lock);

@@ -2,10 +2,10 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/sig.h"
 #include "nn/loader.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -309,15 +309,9 @@ seg_data_read(struct seg_data *d, int jobs, int (*stop)(void))
 {
 	struct reader rd = { .d = d, .stop = stop };
 	pthread_t *t = xcalloc((size_t)jobs, sizeof(*t));
-	sigset_t all, old;
 
 	pthread_mutex_init(&rd.lock, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	for (int i = 0; i < jobs; i++)
-		if (pthread_create(&t[i], NULL, read_some, &rd))
-			die("cannot start a thread");
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	threads_start(t, (size_t)jobs, read_some, &rd);
 	for (int i = 0; i < jobs; i++)
 		pthread_join(t[i], NULL);
 	pthread_mutex_destroy(&rd.lock);

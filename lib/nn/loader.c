@@ -3,9 +3,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sig.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +90,6 @@ struct loader *
 loader_new(loader_fn *fn, void *ctx, size_t sample_bytes, size_t batch, int threads)
 {
 	struct loader *l = xcalloc(1, sizeof(*l));
-	sigset_t all, old;
 	size_t size;
 
 	if (!mul_size(sample_bytes, batch, &size))
@@ -102,13 +101,8 @@ loader_new(loader_fn *fn, void *ctx, size_t sample_bytes, size_t batch, int thre
 	pthread_cond_init(&l->work, NULL);
 	pthread_cond_init(&l->done, NULL);
 	l->thread = xcalloc((size_t)threads, sizeof(*l->thread));
-	/* signals are the main thread's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	for (; l->nthread < threads; l->nthread++)
-		if (pthread_create(&l->thread[l->nthread], NULL, worker, l))
-			die("loader: cannot start a thread");
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	l->nthread = threads;
+	threads_start(l->thread, (size_t)threads, worker, l);
 	return l;
 }
 

@@ -3,9 +3,8 @@
  * net of full_by_recipe. What a case is (encoder, decoder, classes, loss, optimiser) is read from its
  * tensors, its name and its expected.json.
  */
-#include "gold.h"
+#include "recipe.h"
 
-#include "base/rng.h"
 #include "gpu/gpu.h"
 #include "model/seg_loss.h"
 #include "model/segnet.h"
@@ -518,70 +517,22 @@ one_narrow(const char *dir, const char *name)
 
 /* ---- full nets, with weights by the recipe -------------------------------------------------------------- */
 
-/* Values of a tensor by the recipe of the sets' README. */
-static void
-recipe(const char *name, uint64_t seed, float a, float b, float *v, int64_t n)
-{
-	uint64_t s = fnv1a(name, strlen(name)) ^ seed * 0xD1342543DE82EF95u;
-
-	for (int64_t i = 0; i < n; i++) {
-		uint64_t z = s + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15u;
-
-		z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-		z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-		z ^= z >> 31;
-		v[i] = (float)(2 * (double)(z >> 40) * 0x1p-24 - 1) * a;
-		if (b != 0)
-			v[i] += b;
-	}
-}
-
-static int
-by_manifest(struct st_tensor *t, const struct json *j, struct arena *mem)
-{
-	int n = 0;
-
-	for (int v = 1; n < j->v[0].size; v = j->v[v].next) {
-		struct st_tensor *s = &t[n++];
-		int shape = json_get(j, v, "shape");
-		int64_t seed;
-		float *data;
-
-		*s = (struct st_tensor){ .name = json_str(j, json_get(j, v, "name"), mem), .dtype = ST_F32,
-			.ndim = j->v[shape].size, .n = 1 };
-		for (int i = 0; i < s->ndim; i++) {
-			if (json_int(j, json_at(j, shape, i), &s->dim[i]))
-				die("%s: its shape", s->name);
-			s->n *= s->dim[i];
-		}
-		if (json_int(j, json_get(j, v, "seed"), &seed))
-			die("%s: no seed", s->name);
-		data = arena_alloc(mem, (size_t)s->n * sizeof(*data));
-		recipe(s->name, (uint64_t)seed, (float)gold_num(j, v, "a"), (float)gold_num(j, v, "b"), data,
-		    s->n);
-		s->data = data;
-	}
-	return n;
-}
-
 static void
 one_full(const char *dir, const char *name)
 {
 	struct fixture f = { .name = name };
-	char *manifest = xasprintf("%s/%s_manifest.json", dir, name), *text, *etext;
+	char *manifest = xasprintf("%s_manifest.json", name), *text;
 	char *expected = xasprintf("%s/%s_expected.json", dir, name);
 	char *file = xasprintf("%s.safetensors", name);
-	struct safetensors st, weights = { .path = manifest };
-	struct json j, e;
-	struct arena mem = { 0 };
+	struct safetensors st, weights;
+	struct json e;
 	struct tensor *y, *loss;
 	double want;
 
-	if (json_read_file(&j, &text, manifest) || json_read_file(&e, &etext, expected))
+	if (json_read_file(&e, &text, expected))
 		die("%s", errmsg());
 	gold_read(&st, dir, file);
-	weights.t = xcalloc((size_t)j.v[0].size, sizeof(*weights.t));
-	weights.n = by_manifest(weights.t, &j, &mem);
+	recipe_read(&weights, dir, manifest, &st);
 	scope_open();
 	fixture_net(&f, weights.t, weights.n);
 	load_init(&f, &weights);
@@ -608,14 +559,11 @@ one_full(const char *dir, const char *name)
 	fixture_release(&f);
 	st_close(&st);
 	free(weights.t);
-	json_release(&j);
 	json_release(&e);
 	free(text);
-	free(etext);
 	free(manifest);
 	free(expected);
 	free(file);
-	arena_release(&mem);
 }
 
 /* ---- the set ----------------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest, const
 		char *dtype = json_str(&j, json_get(&j, v, "dtype"), &mem);
 		int shape = json_get(&j, v, "shape");
 		float *data;
-		int64_t seed = 0;
+		int64_t seed;
 
 		if (kind && strcmp(kind, "recipe") != 0) {
 			*s = *st_find(stored, name);
@@ -54,7 +54,8 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest, const
 				die("%s", errmsg());
 			s->n *= s->dim[i];
 		}
-		json_int(&j, json_get(&j, v, "seed"), &seed);
+		if (json_int(&j, json_get(&j, v, "seed"), &seed))
+			die("%s: %s has no seed", path, name);
 		data = arena_alloc(&mem, (size_t)s->n * sizeof(*data));
 		recipe(name, (uint64_t)seed, (float)gold_num(&j, v, "a"), (float)gold_num(&j, v, "b"), data, s->n);
 		for (int64_t i = 0; dtype && strcmp(dtype, "F16") == 0 && i < s->n; i++)
