@@ -20,28 +20,9 @@
 static int
 remove_folder(const char *path)
 {
-	DIR *d = opendir(path);
-	struct dirent *e;
 	struct stat st;
-	int r = 0;
 
-	if (!d)
-		return errno == ENOENT ? 0 : err("%s:", path);
-	while ((e = readdir(d))) {
-		char *file;
-
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		file = path_join(path, e->d_name);
-		/* a link is removed, not what it points to */
-		if (lstat(file, &st) == 0 && S_ISDIR(st.st_mode))
-			r |= remove_folder(file);
-		else if (unlink(file))
-			r = err("%s:", file);
-		free(file);
-	}
-	closedir(d);
-	return rmdir(path) && !r ? err("%s:", path) : r;
+	return lstat(path, &st) && errno == ENOENT ? 0 : tree_remove(AT_FDCWD, path);
 }
 
 /* A folder's own entries reach the disk. */
@@ -157,6 +138,15 @@ step_of(const char *name)
 	return *end || n > INT64_MAX ? -1 : (int64_t)n;
 }
 
+/* Is it what a crash left of a checkpoint on its way out? */
+static bool
+is_old(const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(name, ".checkpoint-", 12) == 0 && n > 16 && strcmp(name + n - 4, ".old") == 0;
+}
+
 /* Does any link of the run's folder point to checkpoint-step? */
 static bool
 is_linked(const char *run, uint64_t step)
@@ -191,13 +181,20 @@ ckpt_prune(const char *run, int64_t keep)
 
 	if (!d)
 		return keep < 0 ? 0 : err("%s:", run);
-	while ((e = readdir(d)))
+	while ((e = readdir(d))) {
+		if (is_old(e->d_name)) {
+			char *path = path_join(run, e->d_name);
+
+			r |= remove_folder(path);
+			free(path);
+		}
 		if (step_of(e->d_name) >= 0) {
 			f = xgrow(f, &cap, n + 1, sizeof(*f));
 			f[n].step = (uint64_t)step_of(e->d_name);
 			f[n].linked = is_linked(run, f[n].step);
 			n++;
 		}
+	}
 	closedir(d);
 	left = n;
 	if (n)
@@ -205,9 +202,12 @@ ckpt_prune(const char *run, int64_t keep)
 	for (size_t i = 0; i < n && left > (size_t)keep; i++)
 		if (!f[i].linked) {
 			char *path = xasprintf("%s/checkpoint-%" PRIu64, run, f[i].step);
+			char *old = xasprintf("%s/.checkpoint-%" PRIu64 ".old", run, f[i].step);
 
-			r |= remove_folder(path);
+			/* a reader, or one who comes after a crash, sees it whole or not at all */
+			r |= rename(path, old) ? err("%s:", path) : remove_folder(old);
 			free(path);
+			free(old);
 			left--;
 		}
 	free(f);
