@@ -38,7 +38,6 @@ static const struct opt table[] = {
 	    "how pictures become input (the network's own)", 0, 0 },
 	{ 0, "size", OPT_INT, &images.side, "N", "pixels of the input's side", 1, 4096 },
 	{ 'd', "device", OPT_STR, &images.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
-	{ 0, "dims", OPT_INT, &o.dims, "N", NULL, 64, 2048 },
 	{ 0, "batch-size", OPT_INT, &images.batch, "N", "images at a time on the device (8)", 1, 1024 },
 	{ 0, "batch_size", OPT_INT, &images.batch, "N", NULL, 1, 1024 },
 	{ 0, "cache", OPT_STR, &o.cache, "DIR", "keep features there (~/.cache/phantom/features)", 0, 0 },
@@ -70,6 +69,8 @@ static const struct opt table[] = {
 	{ 0, "num-workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
 	{ 0, "num_workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
 	REC_OPTIONS_COMMON(o.rec),
+	{ 0, NULL, OPT_TITLE, NULL, NULL, "Of the originals", 0, 0 },
+	{ 0, "dims", OPT_INT, &o.dims, "N", "", 64, 2048 },
 	{ 0 },
 };
 

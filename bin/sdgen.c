@@ -64,10 +64,7 @@ static const struct opt table[] = {
 	{ 0, "dataset-name", OPT_STR, &o.dataset, "NAME", "nsw: write below DIR/NAME", 0, 0 },
 	{ 0, "phase", OPT_STR, &o.phase, "PHASE", "nsw: {phase} in the prompt", 0, 0 },
 	{ 0, "focal-plane", OPT_STR, &o.plane, "PLANE", "nsw: {focal_plane} in the prompt (F+00)", 0, 0 },
-	/* mep's two counts are described with --layout */
-	{ 0, "n-batch", OPT_INT, &o.batches, NULL, NULL, 1, 1e6 },
 	{ 0, "n_batch", OPT_INT, &o.batches, NULL, NULL, 1, 1e6 },
-	{ 0, "num-images-batch", OPT_INT, &o.per_batch, NULL, NULL, 1, 1e6 },
 	{ 0, "num_images_batch", OPT_INT, &o.per_batch, NULL, NULL, 1, 1e6 },
 	{ 0, "ckpt", OPT_INT, &o.ckpt, "N", "U-Net of MODEL/checkpoint-N", 0, 1e12 },
 	{ 0, "label-field", OPT_STR, &o.label_field, "FIELD", "names the class, for models of classes", 0, 0 },
@@ -79,13 +76,16 @@ static const struct opt table[] = {
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "another autoencoder", 0, 0 },
 	{ 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "another tokenizer", 0, 0 },
 	{ 0, "lora", OPT_LIST, &o.lora, "FILE[:X]", "merge this LoRA into the model, X times (1)", 0, 0 },
-	{ 0, "LORA_base_model", OPT_STR, &o.lora_base, NULL, NULL, 0, 0 },
 	{ 0, "variant", OPT_STR, &o.variant, "NAME", "weights' files of this name (fp16)", 0, 0 },
 	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
 	{ 0, "precision", OPT_CHOICE, &o.precision, "auto|f32|f16|bf16", "of the weights", 0, 0 },
 	{ 0, "vae-tile", OPT_STR, &o.tile_arg, "N|auto|off", "decode tiles of N latents", 0, 0 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number or name in gpuinfo(1)", 0, 0 },
 	REC_OPTIONS_COMMON(o.ro),
+	{ 0, NULL, OPT_TITLE, NULL, NULL, "Of the originals", 0, 0 },
+	{ 0, "n-batch", OPT_INT, &o.batches, "N", "", 1, 1e6 },
+	{ 0, "num-images-batch", OPT_INT, &o.per_batch, "N", "", 1, 1e6 },
+	{ 0, "LORA_base_model", OPT_STR, &o.lora_base, "MODEL", "", 0, 0 },
 	{ 0 },
 };
 

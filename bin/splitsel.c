@@ -83,8 +83,6 @@ static const struct opt table[] = {
 	{ 0, "proportion", OPT_FLOAT, &o.replace, "P", NULL, 0, 1 },
 	{ 0, "total", OPT_LIST, &o.total, "[LABEL=]N",
 	    "add generated records up to N of a label", 0, 0 },
-	{ 0, "num_label_1_total", OPT_STR, &o.total1, "N", NULL, 0, 0 },
-	{ 0, "num_label_0_total", OPT_STR, &o.total0, "N", NULL, 0, 0 },
 	{ 0, "into", OPT_STR, &o.into, "SPLIT",
 	    "mix into this split (train, if there are splits)", 0, 0 },
 	{ 0, "no-shuffle", OPT_FLAG, &o.no_shuffle, NULL,
@@ -109,6 +107,9 @@ static const struct opt table[] = {
 	{ 'q', "quiet", OPT_FLAG, &o.rec.quiet, NULL,
 	    "no progress and no summary on stderr", 0, 0 },
 	REC_OPTIONS_JOBS(o.rec),
+	{ 0, NULL, OPT_TITLE, NULL, NULL, "Of the originals", 0, 0 },
+	{ 0, "num_label_1_total", OPT_STR, &o.total1, "N", "", 0, 0 },
+	{ 0, "num_label_0_total", OPT_STR, &o.total0, "N", "", 0, 0 },
 	{ 0 },
 };
 

@@ -35,11 +35,42 @@ page_options() {
 	}' | sort
 }
 
-# help_options PROGRAM: those of --help
+# help_options PROGRAM: those of --help; below "Less often wanted" there are several in a line
 help_options() {
 	"$1" --help | awk '
+	/^Less often wanted/ { rest = 1 }
+	rest {
+		for (i = 1; i <= NF; i++) {
+			if ($i ~ /^--/) {
+				sub(/,$/, "", $i)
+				print $i
+			}
+		}
+	}
 	/^  -[^-]/ { sub(/,/, "", $1); print $1; if ($2 ~ /^--/) print $2; next }
 	/^      --/ { print $1 }' | sort
+}
+
+# hidden_options TABLE...: options of these sources that stay out of --help though they are no other
+# spelling of one that is listed; 0 when none is.
+hidden_options() {
+	awk '
+	/^\t\{ .*, OPT_[A-Z0-9]*, &/ {
+		row = $0
+		while (row !~ /\},$/ && (getline more) > 0)
+			row = row more
+		split(row, part, ", *")
+		alias = row ~ /, NULL,[ \t]*[-0-9.e]+, [-0-9.e]+ \},$/
+		if (alias)
+			spelling[part[4]] = spelling[part[4]] " " part[2]
+		else
+			listed[part[4]] = 1
+	}
+	END {
+		for (o in spelling)
+			if (!(o in listed))
+				print spelling[o]
+	}' "$@"
 }
 
 # examples PAGE: the commands, one a line; a line that ends in a backslash goes on in the next
@@ -116,7 +147,12 @@ for name; do
 		page_options "$file" >listed
 		is "$name: --help and the page list the same options" \
 		    "$(comm -3 help listed | grep -v -e '--help' -e '--version')" ''
-		ok "$name: --help fits a screen" test "$("$name" --help | wc -l)" -le 50
+		table=$top/bin/$name.c
+		[ "$name" != sdtrain ] || table=$top/lib/model/sd_options.c
+		ok "$name: its table of options is there" grep -q 'struct opt .*\[\] = {$' "$table"
+		is "$name: and no option stands in neither" "$(hidden_options "$table")" ''
+		ok "$name: what --help explains fits a screen" \
+		    test "$("$name" --help | sed '/^Less often wanted/,$d' | grep -c .)" -le 49
 		rc 0 "$name: --version" "$name" --version
 		is "$name: --version is one line" "$(wc -l <stdout)" 1
 		rc 2 "$name: an unknown option" "$name" --no-such-option

@@ -147,6 +147,7 @@ set(const struct opt *o, const char *arg, bool negated)
 		l->v[l->n++] = arg;
 		return 0;
 	}
+	case OPT_TITLE:
 	case OPT_END:
 		break;
 	}
@@ -159,33 +160,66 @@ opt_set(const struct opt *o, const char *arg)
 	return set(o, arg, false);
 }
 
+/* An option with its help. */
 static void
-help(const struct opt *table, const char *synopsis, const char *summary)
+explain(const struct opt *o)
 {
-	printf("usage: %s %s\n%s\n\n", prog_name(), synopsis, summary);
-	for (const struct opt *o = table; o->type; o++) {
-		char left[128] = "";
-		size_t n = 0;
+	char left[128] = "";
+	size_t n = 0;
+
+	n += (size_t)snprintf(left + n, sizeof(left) - n, "  ");
+	if (o->letter)
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "-%c%s", o->letter, o->name ? ", " : "");
+	else
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "    ");
+	if (o->name)
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "--%s", o->name);
+	if (o->arg)
+		snprintf(left + n, sizeof(left) - n, " %s", o->arg);
+	if (strlen(left) > 30)
+		printf("%s\n%32s%s\n", left, "", o->help);
+	else
+		printf("%-31s %s\n", left, o->help);
+}
+
+/* Options that are only named, below their title; returns the row after them. */
+static const struct opt *
+name_only(const struct opt *o)
+{
+	int col = printf("  %s:", o->help);
+	const char *mark = "";
+
+	for (o++; o->type && o->type != OPT_TITLE; o++) {
+		const char *arg = !o->arg ? "" : o->type == OPT_CHOICE ? "NAME" : o->arg;
+		int len = (int)(strlen(o->name) + strlen(arg) + (*arg != 0)) + 4; /* blank, --, comma */
 
 		if (!o->help)
 			continue;
-		n += (size_t)snprintf(left + n, sizeof(left) - n, "  ");
-		if (o->letter)
-			n += (size_t)snprintf(left + n, sizeof(left) - n, "-%c%s", o->letter,
-			    o->name ? ", " : "");
-		else
-			n += (size_t)snprintf(left + n, sizeof(left) - n, "    ");
-		if (o->name)
-			n += (size_t)snprintf(left + n, sizeof(left) - n, "--%s", o->name);
-		if (o->arg)
-			snprintf(left + n, sizeof(left) - n, " %s", o->arg);
-		if (strlen(left) > 30)
-			printf("%s\n%32s%s\n", left, "", o->help);
-		else
-			printf("%-31s %s\n", left, o->help);
+		col += printf("%s", mark);
+		if (col + len > 80)
+			col = printf("\n   ") - 1;
+		col += printf(" --%s%s%s", o->name, *arg ? " " : "", arg);
+		mark = ",";
 	}
+	printf("\n");
+	return o;
+}
+
+static void
+help(const struct opt *table, const char *synopsis, const char *summary)
+{
+	const struct opt *o = table;
+
+	printf("usage: %s %s\n%s\n\n", prog_name(), synopsis, summary);
+	for (; o->type && o->type != OPT_TITLE; o++)
+		if (o->help)
+			explain(o);
 	printf("      --help                    print this and exit\n"
 	       "      --version                 print the version and exit\n");
+	if (o->type)
+		printf("\nLess often wanted, explained in %s(1)\n", prog_name());
+	while (o->type)
+		o = name_only(o);
 	if (fflush(stdout) || ferror(stdout))
 		die("write error on standard output:");
 	exit(EXIT_OK);

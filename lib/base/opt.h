@@ -12,7 +12,9 @@
  *	argv += opt_parse(argc, argv, table, "[options] [FILE ...]", "what it does, in a line");
  *
  * A row without help text is an alias (another program's spelling of the same option); it works and
- * stays out of --help. Wrong usage ends the program with EXIT_FATAL and one line.
+ * stays out of --help. Rows that are less often wanted stand at the end, below a row of type OPT_TITLE,
+ * with "" for help: they are only named there, several in a line, and the page has the rest. Wrong
+ * usage ends the program with EXIT_FATAL and one line.
  */
 #ifndef BASE_OPT_H
 #define BASE_OPT_H
@@ -31,7 +33,8 @@ enum opt_type {
 	OPT_CHOICE, /* int: index of the value in choices, a '|'-separated list given as `arg` */
 	OPT_SIZE,   /* int64_t bytes with optional K M G T (powers of 1024), in [min, max] */
 	OPT_LIST,   /* struct opt_list: may be given again and again */
-	OPT_SHARD   /* struct shard: i/n with 1 <= i <= n */
+	OPT_SHARD,  /* struct shard: i/n with 1 <= i <= n */
+	OPT_TITLE   /* no option: its help stands before the names of those that follow */
 };
 
 struct opt_list {
@@ -50,7 +53,7 @@ struct opt {
 	enum opt_type type;
 	void *dst;
 	const char *arg;  /* name of the argument in --help */
-	const char *help; /* NULL: an alias, not shown */
+	const char *help; /* NULL: an alias, not shown; "": only named */
 	double min, max;  /* both 0: no limits */
 };
 
