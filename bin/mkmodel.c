@@ -465,8 +465,8 @@ train_vae(struct sd_files *f)
 	held = data;
 	held.item = NULL;
 	held.n = held.cap = 0;
-	sd_data_take(&data, SD_VALIDATION, &held);
-	sd_data_take(&data, SD_TEST, NULL);
+	sd_data_take(&data, SET_VALIDATION, &held);
+	sd_data_take(&data, SET_TEST, NULL);
 	if (!data.n)
 		die("%s: no images to train on", o.images);
 	gpu_open(o.device);

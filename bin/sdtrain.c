@@ -115,8 +115,8 @@ read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 		exit(EXIT_FATAL);
 	/* until here a signal just ended the program: it would not have ended a read that waits */
 	stop_catch();
-	sd_data_take(&data, SD_TEST, NULL);
-	sd_data_take(&data, SD_VALIDATION, &valid_data);
+	sd_data_take(&data, SET_TEST, NULL);
+	sd_data_take(&data, SET_VALIDATION, &valid_data);
 	if (o->samples)
 		sd_data_limit(&data, o->samples);
 	read_images(&data);

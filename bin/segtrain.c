@@ -440,7 +440,7 @@ class_weights(const struct seg_spec *s)
 	if (strcmp(o.class_weights, "auto")) {
 		numbers("--class-weights", o.class_weights, 0, 1e9, w, s->classes, NULL);
 	} else {
-		seg_view_init(&v, &data, SEG_TRAIN, NULL, o.seed, 1);
+		seg_view_init(&v, &data, SET_TRAIN, NULL, o.seed, 1);
 		seg_class_pixels(&v, w);
 		seg_view_release(&v);
 		for (int i = 0; i < s->classes; i++)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const split_set_name[SETS] = { "train", "validation", "test" };
+
 const char *
 split_canonical(const char *name)
 {
@@ -17,6 +19,20 @@ split_canonical(const char *name)
 		if (!strcmp(name, validation[i]))
 			return "validation";
 	return name;
+}
+
+int
+split_set_of(struct rec *r, int *set)
+{
+	const char *s = rec_str(r, "split");
+
+	*set = -1;
+	if (!s)
+		return rec_get(r, "split") ? err("split: not a string") : 0;
+	for (int i = 0; i < SETS; i++)
+		if (!strcmp(split_canonical(s), split_set_name[i]))
+			*set = i;
+	return *set < 0 ? err("split: \"%s\" is none of train, validation and test", s) : 0;
 }
 
 const char *

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const split_name[SEG_SPLITS] = { "train", "validation", "test" };
-
 /* ---- records ----------------------------------------------------------------------------------------- */
 
 static void
@@ -53,31 +51,23 @@ put_state(const struct seg_trainer *t, struct sb *sb)
 }
 
 static int
-get_state(struct seg_trainer *t, const struct json *j)
+get_state(void *ctx, const struct json *j)
 {
+	struct seg_trainer *t = ctx;
 	struct seg_progress *p = &t->at;
-	const struct { const char *key; int64_t *to; } ints[] = { { "epoch", &p->epoch },
-		{ "position", &p->position }, { "step", &p->step }, { "loss_n", &p->loss_n },
-		{ "best_step", &p->best_step }, { "best_epoch", &p->best_epoch }, { "waited", &p->waited } };
-	struct arena mem = { 0 };
-	const char *seed = json_str(j, json_get(j, 0, "seed"), &mem);
-	char mine[32];
-	int v = json_get(j, 0, "best"), r = 0;
+	const struct ckpt_int ints[] = { { "epoch", &p->epoch, 0 }, { "position", &p->position, 0 },
+		{ "step", &p->step, 0 }, { "loss_n", &p->loss_n, 0 }, { "best_step", &p->best_step, 0 },
+		{ "best_epoch", &p->best_epoch, 0 }, { "waited", &p->waited, 0 } };
+	int best = json_get(j, 0, "best");
 
-	snprintf(mine, sizeof(mine), "%" PRIu64, t->set.seed);
-	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]) && !r; i++)
-		if (json_int(j, json_get(j, 0, ints[i].key), ints[i].to) || *ints[i].to < 0)
-			r = err("%s: want a whole number", ints[i].key);
-	if (!r && (json_num(j, json_get(j, 0, "loss_sum"), &p->loss_sum) ||
-	    json_bool(j, json_get(j, 0, "stopped"), &p->stopped)))
-		r = -1;
+	if (ckpt_get_ints(j, ints, sizeof(ints) / sizeof(ints[0])) ||
+	    json_num(j, json_get(j, 0, "loss_sum"), &p->loss_sum) ||
+	    json_bool(j, json_get(j, 0, "stopped"), &p->stopped))
+		return -1;
 	p->best = NAN;
-	if (!r && v >= 0 && j->v[v].type == JSON_NUMBER)
-		r = json_num(j, v, &p->best);
-	if (!r && (!seed || strcmp(seed, mine)))
-		r = err("the run has seed %s, --seed says %s", seed ? seed : "?", mine);
-	arena_release(&mem);
-	return r;
+	if (best >= 0 && j->v[best].type == JSON_NUMBER && json_num(j, best, &p->best))
+		return -1;
+	return ckpt_same_seed(j, t->set.seed);
 }
 
 /* The model as JSON, for comparing and for config.json. */
@@ -185,24 +175,6 @@ heed_signals(struct seg_trainer *t)
 	stop_exit();
 }
 
-static int
-load_state(struct seg_trainer *t, const char *dir)
-{
-	char *path = path_join(dir, "state.json"), *text;
-	struct json j;
-	int r = json_read_file(&j, &text, path);
-
-	if (!r) {
-		r = get_state(t, &j);
-		if (r)
-			err_prefix("%s", path);
-		json_release(&j);
-		free(text);
-	}
-	free(path);
-	return r;
-}
-
 /* Is the model of dir the one that the options describe? */
 static int
 same_model(const struct seg_trainer *t, const char *dir)
@@ -230,7 +202,7 @@ resume_from(struct seg_trainer *t, const char *dir)
 {
 	char *weights = path_join(dir, "weights.safetensors"), *optim = path_join(dir, "optimizer.safetensors");
 	int r = same_model(t, dir) || params_load_file(&t->model->net.ps, weights, 0) ||
-	    optim_load(&t->optim, optim) || load_state(t, dir) ? -1 : 0;
+	    optim_load(&t->optim, optim) || ckpt_read_state(dir, get_state, t) ? -1 : 0;
 
 	free(weights);
 	free(optim);
@@ -247,19 +219,19 @@ seg_train_open(struct seg_trainer *t, bool resume)
 	char *last = path_join(t->set.run, "last");
 
 	t->at = (struct seg_progress){ .best = NAN };
-	for (int s = 0; s < SEG_SPLITS; s++) {
+	for (int s = 0; s < SETS; s++) {
 		struct seg_view *v = &t->view[s];
 
-		seg_view_init(v, t->data, s, s == SEG_TRAIN ? t->augment : NULL, t->set.seed, unit);
+		seg_view_init(v, t->data, s, s == SET_TRAIN ? t->augment : NULL, t->set.seed, unit);
 		if (v->n)
 			t->loader[s] = loader_new(seg_sample, v, seg_sample_bytes(v), (size_t)t->set.batch,
 			    t->jobs);
 	}
-	if (!t->view[SEG_TRAIN].n) {
+	if (!t->view[SET_TRAIN].n) {
 		free(last);
 		return err("no image to train on");
 	}
-	batches = (int64_t)((t->view[SEG_TRAIN].n + (size_t)t->set.batch - 1) / (size_t)t->set.batch);
+	batches = (int64_t)((t->view[SET_TRAIN].n + (size_t)t->set.batch - 1) / (size_t)t->set.batch);
 	t->steps = t->set.epochs * ((batches + t->set.accumulate - 1) / t->set.accumulate);
 	if (t->set.max_steps && t->set.max_steps < t->steps)
 		t->steps = t->set.max_steps;
@@ -276,7 +248,7 @@ seg_train_open(struct seg_trainer *t, bool resume)
 void
 seg_train_close(struct seg_trainer *t)
 {
-	for (int s = 0; s < SEG_SPLITS; s++) {
+	for (int s = 0; s < SETS; s++) {
 		loader_free(t->loader[s]);
 		seg_view_release(&t->view[s]);
 	}
@@ -312,7 +284,7 @@ say_step(struct seg_trainer *t, double lr, const struct tensor *norm)
 static void
 run_batch(struct seg_trainer *t, const struct loader_batch *b)
 {
-	const struct seg_view *v = &t->view[SEG_TRAIN];
+	const struct seg_view *v = &t->view[SET_TRAIN];
 	struct seg_target target;
 	struct tensor *x, *y, *loss;
 	/* drop-connect's numbers: by seed and place in the run */
@@ -364,7 +336,7 @@ finished(const struct seg_trainer *t)
 static int
 run_epoch(struct seg_trainer *t, struct progress *bar)
 {
-	const struct seg_view *v = &t->view[SEG_TRAIN];
+	const struct seg_view *v = &t->view[SET_TRAIN];
 	size_t batch = (size_t)t->set.batch, done = (size_t)t->at.position * batch;
 	uint32_t *order = xmalloc((v->n + 1) * sizeof(*order));
 	int64_t batches = (int64_t)((v->n + batch - 1) / batch);
@@ -373,8 +345,8 @@ run_epoch(struct seg_trainer *t, struct progress *bar)
 
 	loader_shuffle(order, v->id, v->n, t->set.seed, (uint64_t)t->at.epoch);
 	if (done < v->n)
-		loader_start(t->loader[SEG_TRAIN], order + done, v->n - done, (uint64_t)t->at.epoch);
-	while (t->at.position < batches && !finished(t) && (b = loader_next(t->loader[SEG_TRAIN]))) {
+		loader_start(t->loader[SET_TRAIN], order + done, v->n - done, (uint64_t)t->at.epoch);
+	while (t->at.position < batches && !finished(t) && (b = loader_next(t->loader[SET_TRAIN]))) {
 
 		if (b->error) {
 			r = err("%s", b->error);
@@ -430,9 +402,9 @@ judge(struct seg_trainer *t, int split, const char *kind, double *value, bool *u
 	if (!r) {
 		*value = monitored(t->set.monitor, &st, loss, up);
 		sb_printf(&sb, "{\"kind\":\"%s\",\"split\":\"%s\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
-		    ",\"n\":%zu", kind, split_name[split], t->at.step, t->at.epoch, t->view[split].n);
+		    ",\"n\":%zu", kind, split_set_name[split], t->at.step, t->at.epoch, t->view[split].n);
 		put_num(&sb, "loss", loss);
-		if (split == SEG_VALIDATION && t->at.loss_n)
+		if (split == SET_VALIDATION && t->at.loss_n)
 			put_num(&sb, "train_loss", t->at.loss_sum / (double)t->at.loss_n);
 		seg_put_scores(t->model, &st, &sb);
 		put_num(&sb, "images_per_s", round(1e3 * (double)t->view[split].n / (now_s() - start)) / 1e3);
@@ -457,9 +429,9 @@ validate(struct seg_trainer *t)
 	double v = NAN;
 	bool up = false, better;
 
-	if (!t->view[SEG_VALIDATION].n)
+	if (!t->view[SET_VALIDATION].n)
 		return 1; /* nothing to compare with: the last is the best */
-	if (judge(t, SEG_VALIDATION, "eval", &v, &up))
+	if (judge(t, SET_VALIDATION, "eval", &v, &up))
 		return -1;
 	better = isnan(t->at.best) || (up ? v - t->set.min_delta > t->at.best :
 	                                    v + t->set.min_delta < t->at.best);
@@ -484,9 +456,9 @@ result(struct seg_trainer *t)
 	bool up;
 	int r = 0;
 
-	if (t->view[SEG_TEST].n)
+	if (t->view[SET_TEST].n)
 		r = params_load_file(&t->model->net.ps, weights, 0) ||
-		    judge(t, SEG_TEST, "eval", &v, &up) ? -1 : 0;
+		    judge(t, SET_TEST, "eval", &v, &up) ? -1 : 0;
 	if (!r) {
 		sb_puts(&sb, "{\"kind\":\"result\",\"model\":");
 		json_put_str(&sb, best, strlen(best));
@@ -495,7 +467,7 @@ result(struct seg_trainer *t)
 		    t->at.epoch, t->at.best_step, t->at.best_epoch, t->at.stopped ? "true" : "false",
 		    t->set.monitor);
 		put_num(&sb, "value", t->at.best);
-		if (t->view[SEG_TEST].n)
+		if (t->view[SET_TEST].n)
 			put_num(&sb, "test_value", v);
 		say(&sb);
 	}
@@ -545,7 +517,7 @@ int
 seg_train(struct seg_trainer *t)
 {
 	size_t batch = (size_t)t->set.batch;
-	int64_t batches = (int64_t)((t->view[SEG_TRAIN].n + batch - 1) / batch);
+	int64_t batches = (int64_t)((t->view[SET_TRAIN].n + batch - 1) / batch);
 	struct progress bar;
 	int r = 0;
 

@@ -53,8 +53,8 @@ struct seg_trainer {
 	int jobs;
 	struct seg_settings set;
 	/* of seg_train_open */
-	struct seg_view view[SEG_SPLITS];
-	struct loader *loader[SEG_SPLITS];
+	struct seg_view view[SETS];
+	struct loader *loader[SETS];
 	struct optim optim;
 	struct schedule schedule;
 	int64_t steps;           /* of the whole run */

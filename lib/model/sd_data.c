@@ -45,25 +45,6 @@ sd_data_release(struct sd_data *d)
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
-static int
-split_of(struct rec *r, int *split)
-{
-	static const struct { const char *name; int split; } known[] = { { "train", SD_TRAIN },
-		{ "validation", SD_VALIDATION }, { "val", SD_VALIDATION }, { "eval", SD_VALIDATION },
-		{ "valid", SD_VALIDATION }, { "test", SD_TEST } };
-	const char *s = rec_str(r, "split");
-
-	*split = SD_TRAIN;
-	if (!s)
-		return rec_get(r, "split") ? err("split: not a string") : 0;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!strcmp(s, known[i].name)) {
-			*split = known[i].split;
-			return 0;
-		}
-	return err("split: \"%s\" is none of train, validation and test", s);
-}
-
 static void
 add_text(struct sd_item *it, const char *s)
 {
@@ -190,7 +171,9 @@ sd_data_add(struct sd_data *d, struct rec *r)
 	if (!path)
 		return -1;
 	it.path = xstrdup(path);
-	ret = split_of(r, &it.split);
+	ret = split_set_of(r, &it.split);
+	if (it.split < 0)
+		it.split = SET_TRAIN;
 	if (ret == 0)
 		ret = c->classes ? class_of(c, r, &it) : captions_of(c, r, &it);
 	if (ret) {
@@ -330,57 +313,45 @@ sd_data_decode(const struct sd_data_conf *c, const struct sd_item *it, struct im
 
 struct reader {
 	struct sd_data *d;
-	size_t next, bad;
-	int (*stop)(void);
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* of d->room */
 };
 
-static void *
-read_some(void *arg)
+static void
+read_one(void *ctx, size_t i)
 {
-	struct reader *rd = arg;
+	struct reader *rd = ctx;
 	struct sd_data *d = rd->d;
+	struct sd_item *it = &d->item[i];
+	struct image im = { 0 };
+	size_t size;
+	bool kept;
 
-	pthread_mutex_lock(&rd->lock);
-	while (rd->next < d->n && !(rd->stop && rd->stop())) {
-		struct sd_item *it = &d->item[rd->next++];
-		struct image im = { 0 };
-		size_t size;
-		int r;
-
-		pthread_mutex_unlock(&rd->lock);
-		r = sd_data_decode(&d->conf, it, &im);
-		pthread_mutex_lock(&rd->lock);
-		if (r) {
-			it->bad = xstrdup(errmsg());
-			rd->bad++;
-			continue;
-		}
-		size = (size_t)im.w * (size_t)im.h * (size_t)im.c;
-		if (size <= d->room) {
-			d->room -= size;
-			it->image = im;
-		} else {
-			image_release(&im);
-		}
+	if (sd_data_decode(&d->conf, it, &im)) {
+		it->bad = xstrdup(errmsg());
+		return;
 	}
+	size = (size_t)im.w * (size_t)im.h * (size_t)im.c;
+	pthread_mutex_lock(&rd->lock);
+	kept = size <= d->room;
+	d->room -= kept ? size : 0;
 	pthread_mutex_unlock(&rd->lock);
-	return NULL;
+	if (kept)
+		it->image = im;
+	else
+		image_release(&im);
 }
 
 size_t
 sd_data_read(struct sd_data *d, int jobs, int (*stop)(void))
 {
-	struct reader rd = { .d = d, .stop = stop };
-	pthread_t *t = xcalloc((size_t)jobs, sizeof(*t));
+	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
+	size_t bad = 0;
 
-	pthread_mutex_init(&rd.lock, NULL);
-	threads_start(t, (size_t)jobs, read_some, &rd);
-	for (int i = 0; i < jobs; i++)
-		pthread_join(t[i], NULL);
+	loader_each(d->n, jobs, stop, read_one, &rd);
 	pthread_mutex_destroy(&rd.lock);
-	free(t);
-	return rd.bad;
+	for (size_t i = 0; i < d->n; i++)
+		bad += d->item[i].bad != NULL;
+	return bad;
 }
 
 void

@@ -9,10 +9,8 @@
 #define MODEL_SD_DATA_H
 
 #include "data/image.h"
-#include "data/rec.h"
+#include "data/split.h"
 #include "model/class_embed.h"
-
-enum { SD_TRAIN, SD_VALIDATION, SD_TEST, SD_SPLITS };
 
 struct sd_data_conf {
 	int resolution, channels;   /* pixels are [resolution,resolution,channels] */

@@ -31,35 +31,27 @@ put_state(const struct sd_train *t, struct sb *sb)
 }
 
 static int
-get_state(struct sd_train *t, const struct json *j)
+get_state(void *ctx, const struct json *j)
 {
+	struct sd_train *t = ctx;
 	struct sd_progress p = { 0 };
 	int64_t batches;
-	const struct { const char *key; int64_t *to, least; } ints[] = { { "epoch", &p.epoch, 0 },
-		{ "position", &p.position, 0 }, { "step", &p.step, 0 }, { "judged", &p.judged, -1 },
-		{ "loss_n", &p.loss_n, 0 }, { "batches", &batches, 1 },
-		{ "scale_good", &t->step.scale.good, 0 } };
-	struct arena mem = { 0 };
-	const char *seed = json_str(j, json_get(j, 0, "seed"), &mem);
-	char mine[32];
-	int r = 0;
+	const struct ckpt_int ints[] = { { "epoch", &p.epoch, 0 }, { "position", &p.position, 0 },
+		{ "step", &p.step, 0 }, { "judged", &p.judged, -1 }, { "loss_n", &p.loss_n, 0 },
+		{ "batches", &batches, 1 }, { "scale_good", &t->step.scale.good, 0 } };
 
-	snprintf(mine, sizeof(mine), "%" PRIu64, t->set.seed);
-	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]) && !r; i++)
-		if (json_int(j, json_get(j, 0, ints[i].key), ints[i].to) || *ints[i].to < ints[i].least)
-			r = err("%s: want a whole number", ints[i].key);
-	if (!r && (json_num(j, json_get(j, 0, "loss_sum"), &p.loss_sum) ||
-	    json_num(j, json_get(j, 0, "loss_scale"), &t->step.scale.scale)))
-		r = err("loss_sum, loss_scale: want numbers");
-	if (!r && (!seed || strcmp(seed, mine)))
-		r = err("the run has seed %s, --seed says %s", seed ? seed : "?", mine);
-	if (!r && batches != t->batches)
-		r = err("the run has epochs of %" PRId64 " batches, these records make %" PRId64, batches,
+	if (ckpt_get_ints(j, ints, sizeof(ints) / sizeof(ints[0])))
+		return -1;
+	if (json_num(j, json_get(j, 0, "loss_sum"), &p.loss_sum) ||
+	    json_num(j, json_get(j, 0, "loss_scale"), &t->step.scale.scale))
+		return err("loss_sum, loss_scale: want numbers");
+	if (ckpt_same_seed(j, t->set.seed))
+		return -1;
+	if (batches != t->batches)
+		return err("the run has epochs of %" PRId64 " batches, these records make %" PRId64, batches,
 		    t->batches);
-	arena_release(&mem);
-	if (!r)
-		t->at = p;
-	return r;
+	t->at = p;
+	return 0;
 }
 
 /* ---- networks ---------------------------------------------------------------------------------- */
@@ -184,32 +176,13 @@ sd_train_save(struct sd_train *t)
 	free(name);
 }
 
-static int
-read_state(struct sd_train *t, const char *dir)
-{
-	char *path = path_join(dir, "state.json"), *optim = path_join(dir, "optimizer.safetensors"), *text;
-	struct json j;
-	int r = json_read_file(&j, &text, path);
-
-	if (!r) {
-		r = get_state(t, &j);
-		if (r)
-			err_prefix("%s", path);
-		json_release(&j);
-		free(text);
-	}
-	if (!r)
-		r = optim_load(&t->step.optim, optim);
-	free(path);
-	free(optim);
-	return r;
-}
-
 int
 sd_train_load(struct sd_train *t, const char *dir)
 {
-	int r = read_state(t, dir);
+	char *optim = path_join(dir, "optimizer.safetensors");
+	int r = ckpt_read_state(dir, get_state, t) || optim_load(&t->step.optim, optim) ? -1 : 0;
 
+	free(optim);
 	if (!r && t->step.ema_decay > 0) {
 		r = read_net(t->p, SD_UNET, dir, "unet_ema");
 		ema_restart(&t->step.ema);

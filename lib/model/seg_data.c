@@ -35,30 +35,13 @@ seg_data_release(struct seg_data *d)
 	*d = (struct seg_data){ 0 };
 }
 
-static int
-split_of(struct rec *r, int *split)
-{
-	static const struct { const char *name; int split; } known[] = { { "train", SEG_TRAIN },
-		{ "validation", SEG_VALIDATION }, { "val", SEG_VALIDATION }, { "eval", SEG_VALIDATION },
-		{ "valid", SEG_VALIDATION }, { "test", SEG_TEST } };
-	const char *s = rec_str(r, "split");
-
-	*split = -1;
-	if (!s)
-		return rec_get(r, "split") ? err("split: not a string") : 0;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!strcmp(s, known[i].name))
-			*split = known[i].split;
-	return *split < 0 ? err("split: \"%s\" is none of train, validation and test", s) : 0;
-}
-
 int
 seg_data_add(struct seg_data *d, struct rec *r)
 {
 	struct seg_item it = { .lineno = r->lineno };
 	struct sb sb = { 0 };
 
-	if (split_of(r, &it.split))
+	if (split_set_of(r, &it.split))
 		return -1;
 	if (!rec_str(r, "file_name"))
 		return err("no file_name");
@@ -90,8 +73,8 @@ seg_data_split(struct seg_data *d, double valid, double test, uint64_t seed)
 		struct seg_item *it = &d->item[order[i]];
 
 		if (it->split < 0)
-			it->split = given ? SEG_TRAIN : i < nv ? SEG_VALIDATION :
-			    i < nv + nt ? SEG_TEST : SEG_TRAIN;
+			it->split = given ? SET_TRAIN : i < nv ? SET_VALIDATION :
+			    i < nv + nt ? SET_TEST : SET_TRAIN;
 	}
 	free(order);
 	free(id);
@@ -260,63 +243,52 @@ seg_item_read(const struct seg_data *d, const struct seg_item *it, struct image 
 
 struct reader {
 	struct seg_data *d;
-	size_t next, bad;
-	int (*stop)(void);
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* of d->room */
 };
 
-static void *
-read_some(void *arg)
+static void
+read_one(void *ctx, size_t i)
 {
-	struct reader *rd = arg;
+	struct reader *rd = ctx;
 	struct seg_data *d = rd->d;
+	struct seg_item *it = &d->item[i];
+	struct image im = { 0 };
+	uint8_t *labels = NULL;
+	size_t pixels, size;
+	bool kept;
 
-	pthread_mutex_lock(&rd->lock);
-	while (rd->next < d->n && !(rd->stop && rd->stop())) {
-		struct seg_item *it = &d->item[rd->next++];
-		struct image im = { 0 };
-		uint8_t *labels = NULL;
-		size_t pixels, size;
-		int r;
-
-		pthread_mutex_unlock(&rd->lock);
-		r = seg_item_read(d, it, &im, &labels);
-		pthread_mutex_lock(&rd->lock);
-		if (r) {
-			it->bad = xstrdup(errmsg());
-			rd->bad++;
-			continue;
-		}
-		it->w = im.w;
-		it->h = im.h;
-		pixels = (size_t)im.w * (size_t)im.h;
-		size = pixels * (size_t)im.c * (size_t)im.bits / 8 + pixels;
-		if (size <= d->room) {
-			d->room -= size;
-			it->image = im;
-			it->labels = labels;
-			continue;
-		}
-		image_release(&im);
-		free(labels);
+	if (seg_item_read(d, it, &im, &labels)) {
+		it->bad = xstrdup(errmsg());
+		return;
 	}
+	it->w = im.w;
+	it->h = im.h;
+	pixels = (size_t)im.w * (size_t)im.h;
+	size = pixels * (size_t)im.c * (size_t)im.bits / 8 + pixels;
+	pthread_mutex_lock(&rd->lock);
+	kept = size <= d->room;
+	d->room -= kept ? size : 0;
 	pthread_mutex_unlock(&rd->lock);
-	return NULL;
+	if (kept) {
+		it->image = im;
+		it->labels = labels;
+		return;
+	}
+	image_release(&im);
+	free(labels);
 }
 
 size_t
 seg_data_read(struct seg_data *d, int jobs, int (*stop)(void))
 {
-	struct reader rd = { .d = d, .stop = stop };
-	pthread_t *t = xcalloc((size_t)jobs, sizeof(*t));
+	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
+	size_t bad = 0;
 
-	pthread_mutex_init(&rd.lock, NULL);
-	threads_start(t, (size_t)jobs, read_some, &rd);
-	for (int i = 0; i < jobs; i++)
-		pthread_join(t[i], NULL);
+	loader_each(d->n, jobs, stop, read_one, &rd);
 	pthread_mutex_destroy(&rd.lock);
-	free(t);
-	return rd.bad;
+	for (size_t i = 0; i < d->n; i++)
+		bad += d->item[i].bad != NULL;
+	return bad;
 }
 
 void

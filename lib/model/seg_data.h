@@ -12,12 +12,11 @@
 #include "data/image.h"
 #include "data/json.h"
 #include "data/mask.h"
-#include "data/rec.h"
+#include "data/split.h"
 #include "model/seg_loss.h"
 #include "nn/augment.h"
 
 enum { SEG_NO_CLASS = 255 };
-enum { SEG_TRAIN, SEG_VALIDATION, SEG_TEST, SEG_SPLITS };
 
 /* How images become a net's input and masks its target. Part of a trained model. */
 struct seg_spec {

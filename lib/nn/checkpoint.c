@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "data/json.h"
 #include "gpu/gpu.h"
 
 #include <dirent.h>
@@ -211,6 +210,50 @@ ckpt_prune(const char *run, int64_t keep)
 			left--;
 		}
 	free(f);
+	return r;
+}
+
+/* ---- where a run is ---------------------------------------------------------------------------- */
+
+int
+ckpt_read_state(const char *dir, int (*get)(void *ctx, const struct json *), void *ctx)
+{
+	char *path = path_join(dir, "state.json"), *text;
+	struct json j;
+	int r = json_read_file(&j, &text, path);
+
+	if (!r) {
+		r = get(ctx, &j);
+		if (r)
+			err_prefix("%s", path);
+		json_release(&j);
+		free(text);
+	}
+	free(path);
+	return r;
+}
+
+int
+ckpt_get_ints(const struct json *j, const struct ckpt_int *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (json_int(j, json_get(j, 0, v[i].key), v[i].to) || *v[i].to < v[i].least)
+			return err("%s: want a whole number", v[i].key);
+	return 0;
+}
+
+int
+ckpt_same_seed(const struct json *j, uint64_t seed)
+{
+	struct arena mem = { 0 };
+	const char *theirs = json_str(j, json_get(j, 0, "seed"), &mem);
+	char mine[32];
+	int r = 0;
+
+	snprintf(mine, sizeof(mine), "%" PRIu64, seed);
+	if (!theirs || strcmp(theirs, mine))
+		r = err("the run has seed %s, --seed says %s", theirs ? theirs : "?", mine);
+	arena_release(&mem);
 	return r;
 }
 

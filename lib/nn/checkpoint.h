@@ -13,6 +13,7 @@
 #define NN_CHECKPOINT_H
 
 #include "base/mem.h"
+#include "data/json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,17 @@ int ckpt_link(const char *run, const char *link, const char *name);
 /* Removes folders checkpoint-N, the smallest N first, until `keep` are left (those that a link in
  * the run's folder points to stay, and count). keep < 0: all stay. */
 int ckpt_prune(const char *run, int64_t keep);
+
+/* Where a run is: the object in dir/state.json, read by get, which returns 0, or -1 with a message. */
+int ckpt_read_state(const char *dir, int (*get)(void *ctx, const struct json *), void *ctx);
+/* For get: whole numbers of the object, none below its least; and its seed must be this one. 0, or -1 with a
+ * message. */
+struct ckpt_int {
+	const char *key;
+	int64_t *to, least;
+};
+int ckpt_get_ints(const struct json *, const struct ckpt_int *, size_t n);
+int ckpt_same_seed(const struct json *, uint64_t seed);
 
 /* What made a model, as members of a JSON object: version, arguments, device, driver, seed. The
  * device must be open. */

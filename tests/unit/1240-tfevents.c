@@ -1,11 +1,10 @@
 /* TensorBoard's event files: known checksums, and a file read back field by field. */
-#include "base/err.h"
-#include "base/file.h"
+#include "scratch.h"
+
 #include "base/mem.h"
 #include "data/tfevents.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +14,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char dir[] = "/tmp/phantom-events.XXXXXX";
 
 /* RFC 3720, appendix B.4, and the check value of the parameter catalogues. */
 static void
@@ -166,7 +163,7 @@ read_back(void **state)
 	image_alloc(&im, 300, 7, 3, 8);
 	for (int i = 0; i < 300 * 7 * 3; i++)
 		((uint8_t *)im.data)[i] = (uint8_t)(i * 37);
-	assert_int_equal(tfevents_open(&e, dir), 0);
+	assert_int_equal(tfevents_open(&e, scratch), 0);
 	path = xstrdup(e.path);
 	assert_non_null(strstr(path, "/events.out.tfevents."));
 	assert_int_equal(tfevents_scalar(&e, "train/loss", 1, 0.25), 0);
@@ -223,7 +220,7 @@ static void
 files(void **state)
 {
 	struct tfevents a, b;
-	char *sub = path_join(dir, "x/y"), *bad;
+	char *sub = path_join(scratch, "x/y"), *bad;
 
 	(void)state;
 	assert_int_equal(tfevents_open(&a, sub), 0);
@@ -252,13 +249,6 @@ full_disk(void **state)
 	tfevents_close(&e);
 }
 
-static int
-tidy(void **state)
-{
-	(void)state;
-	return tree_remove(AT_FDCWD, dir);
-}
-
 int
 main(void)
 {
@@ -270,7 +260,6 @@ main(void)
 	};
 
 	prog_init("1240-tfevents");
-	if (!mkdtemp(dir))
-		die("%s:", dir);
-	return cmocka_run_group_tests(tests, NULL, tidy);
+	scratch_make();
+	return cmocka_run_group_tests(tests, NULL, scratch_remove);
 }

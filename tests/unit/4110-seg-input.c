@@ -415,8 +415,8 @@ samples_are_the_same_from_memory_and_disk(void **state)
 			make_data(&read, &specs[k], dir, 0);
 			assert_non_null(kept.item[0].labels);
 			assert_null(read.item[0].labels);
-			seg_view_init(&v, &kept, SEG_TRAIN, augmented ? &a : NULL, 5, 8);
-			seg_view_init(&w, &read, SEG_TRAIN, augmented ? &a : NULL, 5, 8);
+			seg_view_init(&v, &kept, SET_TRAIN, augmented ? &a : NULL, 5, 8);
+			seg_view_init(&w, &read, SET_TRAIN, augmented ? &a : NULL, 5, 8);
 			assert_int_equal(v.n, 2);
 			assert_int_equal(v.w, augmented && specs[k].crop_w ? 16 : specs[k].resize_w ? 32 : 40);
 			assert_int_equal(seg_sample_bytes(&v), seg_sample_bytes(&w));

@@ -3,13 +3,11 @@
  * in values and gradients; the three forms of files; and what does not fit is counted.
  */
 #include "grad_check.h"
+#include "scratch.h"
 
-#include "base/err.h"
-#include "base/file.h"
 #include "model/lora.h"
 #include "nn/init.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,8 +17,6 @@ static const double alpha = 1.7;
 static const char *const targets[] = { "to_q", "to_out.0", "proj_in", "conv1", "downsamplers.0.conv" };
 enum { TARGETS = sizeof(targets) / sizeof(*targets) };
 static const char *const text_targets[] = { "q_proj", "fc1" };
-static char dir[] = "/tmp/phantom-lora.XXXXXX";
-
 static void
 must(int ret)
 {
@@ -88,7 +84,7 @@ apart(struct tensor *x, struct tensor *y)
 static char *
 file_in(const char *name)
 {
-	return path_join(dir, name);
+	return path_join(scratch, name);
 }
 
 /* m's weights with the file merged into them. */
@@ -420,20 +416,12 @@ others(void **state)
 	path = make_file("adapter_model.safetensors", peft, 2, NULL);
 	config = file_in("adapter_config.json");
 	must(file_write(config, "{\"lora_alpha\": 6}", 17));
-	must(lora_open(&f, dir, nets));
+	must(lora_open(&f, scratch, nets));
 	assert_true(f.e[0].alpha == 6 && f.e[0].rank == 2);
 	lora_close(&f);
 	free(config);
 	free(path);
 	unet_release(&m);
-}
-
-static int
-tidy(void **state)
-{
-	(void)state;
-	tree_remove(AT_FDCWD, dir);
-	return 0;
 }
 
 int
@@ -447,7 +435,6 @@ main(void)
 	};
 
 	prog_init("4130-lora");
-	if (!mkdtemp(dir))
-		die("%s:", dir);
-	return cmocka_run_group_tests(tests, check_setup, tidy);
+	scratch_make();
+	return cmocka_run_group_tests(tests, check_setup, scratch_remove);
 }

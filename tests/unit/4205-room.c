@@ -2,13 +2,12 @@
  * What generating takes of the device's memory: what sd_room tells beside what a run took, and the batch and
  * the tile that follow from it.
  */
-#include "base/err.h"
-#include "base/file.h"
+#include "scratch.h"
+
 #include "model/sd_init.h"
 #include "model/sd_room.h"
 #include "model/sd_sample.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@
 
 #include <cmocka.h>
 
-static char dir[] = "/tmp/phantom-room.XXXXXX", *mini, *tiny; /* models in it */
+static char *mini, *tiny; /* models in the scratch folder */
 
 static void
 must(int ret)
@@ -31,7 +30,7 @@ must(int ret)
 static char *
 make_model(const char *name)
 {
-	char *tok = path_join(dir, "learned"), *path = path_join(dir, name);
+	char *tok = path_join(scratch, "learned"), *path = path_join(scratch, name);
 	struct sd_files f = { .path = xstrdup(path), .tokenizer = tok };
 
 	must(make_dirs(tok) || make_dirs(path));
@@ -175,13 +174,6 @@ fitting(void **state)
 	assert_true(batch == 1 && tile > 0);
 }
 
-static int
-tidy(void **state)
-{
-	(void)state;
-	return tree_remove(AT_FDCWD, dir);
-}
-
 int
 main(void)
 {
@@ -191,9 +183,8 @@ main(void)
 	};
 
 	prog_init("4205-room");
-	if (!mkdtemp(dir))
-		die("%s:", dir);
+	scratch_make();
 	mini = make_model("mini");
 	tiny = make_model("tiny");
-	return cmocka_run_group_tests(tests, NULL, tidy);
+	return cmocka_run_group_tests(tests, NULL, scratch_remove);
 }

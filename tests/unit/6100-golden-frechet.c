@@ -140,41 +140,29 @@ folders(const struct json *j, int v)
 	free(dir);
 }
 
+static void
+one(const struct safetensors *st, const struct json *j, const char *name, int v)
+{
+	char *first = xasprintf("%s_1", name), *second = xasprintf("%s_2", name);
+
+	if (st_find(st, first) && st_find(st, second)) {
+		const struct st_tensor *a, *b;
+		float *x = gold_f32(st, first, &a), *y = gold_f32(st, second, &b);
+
+		features(name, x, a->dim[0], y, b->dim[0], a->dim[1], j, v);
+		free(x);
+		free(y);
+	} else if (strcmp(name, "direct_d16") == 0) {
+		direct(st, j, v);
+	} else if (strncmp(name, "inception_folders", 17) == 0) {
+		folders(j, v);
+	}
+	free(first);
+	free(second);
+}
+
 int
 main(void)
 {
-	char *dir = gold_open_or_copy("fid_matrix"), *text;
-	struct safetensors st;
-	struct json j;
-
-	if (!dir)
-		return 0;
-	gold_read(&st, dir, "inputs.safetensors");
-	gold_json(&j, &text, dir, "expected.json");
-	for (int k = 1; k < j.n; k = j.v[k + 1].next) {
-		struct arena mem = { 0 };
-		const char *name = json_str(&j, k, &mem);
-		char *one = xasprintf("%s_1", name), *two = xasprintf("%s_2", name);
-
-		if (st_find(&st, one) && st_find(&st, two)) {
-			const struct st_tensor *a, *b;
-			float *x = gold_f32(&st, one, &a), *y = gold_f32(&st, two, &b);
-
-			features(name, x, a->dim[0], y, b->dim[0], a->dim[1], &j, k + 1);
-			free(x);
-			free(y);
-		} else if (strcmp(name, "direct_d16") == 0) {
-			direct(&st, &j, k + 1);
-		} else if (strncmp(name, "inception_folders", 17) == 0) {
-			folders(&j, k + 1);
-		}
-		free(one);
-		free(two);
-		arena_release(&mem);
-	}
-	json_release(&j);
-	free(text);
-	st_close(&st);
-	free(dir);
-	return gold_end();
+	return gold_cases("fid_matrix", one);
 }

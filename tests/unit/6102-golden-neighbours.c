@@ -57,7 +57,7 @@ check_radii(const struct safetensors *st, const char *name, int64_t k, const cha
 }
 
 static void
-one(const struct safetensors *st, const struct json *j, int v, const char *name, const struct set *real,
+with_k(const struct safetensors *st, const struct json *j, int v, const char *name, const struct set *real,
     const struct set *fake, int64_t k)
 {
 	double *rr = radii(real, k), *rf = radii(fake, k), density = 0;
@@ -121,42 +121,30 @@ load_folder(struct set *s, const char *file)
 	return true;
 }
 
+static void
+one(const struct safetensors *st, const struct json *j, const char *name, int v)
+{
+	const bool folders = strcmp(name, "inception_folders") == 0;
+	struct set real, fake;
+
+	if (!(folders ? load_folder(&real, "folderA_pool3.npy") && load_folder(&fake, "folderB_pool3.npy")
+	              : load(&real, st, name, "real") && load(&fake, st, name, "fake")))
+		return;
+	for (int64_t k = 1; k < 10; k++) {
+		char key[8];
+		int at;
+
+		snprintf(key, sizeof(key), "k%d", (int)k);
+		at = json_get(j, v, key);
+		if (at >= 0)
+			with_k(st, j, json_get(j, at, "exact_float64"), name, &real, &fake, k);
+	}
+	free(real.x);
+	free(fake.x);
+}
+
 int
 main(void)
 {
-	char *dir = gold_open_or_copy("prdc"), *text;
-	struct safetensors st;
-	struct json j;
-
-	if (!dir)
-		return 0;
-	gold_read(&st, dir, "inputs.safetensors");
-	gold_json(&j, &text, dir, "expected.json");
-	for (int v = 1; v < j.n; v = j.v[v + 1].next) {
-		struct arena mem = { 0 };
-		const char *name = json_str(&j, v, &mem);
-		const bool folders = strcmp(name, "inception_folders") == 0;
-		struct set real, fake;
-
-		if (folders ? load_folder(&real, "folderA_pool3.npy") && load_folder(&fake, "folderB_pool3.npy")
-		            : load(&real, &st, name, "real") && load(&fake, &st, name, "fake")) {
-			for (int64_t k = 1; k < 10; k++) {
-				char key[8];
-				int at;
-
-				snprintf(key, sizeof(key), "k%d", (int)k);
-				at = json_get(&j, v + 1, key);
-				if (at >= 0)
-					one(&st, &j, json_get(&j, at, "exact_float64"), name, &real, &fake, k);
-			}
-			free(real.x);
-			free(fake.x);
-		}
-		arena_release(&mem);
-	}
-	json_release(&j);
-	free(text);
-	st_close(&st);
-	free(dir);
-	return gold_end();
+	return gold_cases("prdc", one);
 }
