@@ -1,4 +1,4 @@
-/* shapegen: images of coloured ellipses and rectangles, and masks of the rectangles. */
+/* shapegen: images of coloured shapes, and masks of the rectangles; or of one shape each, with captions. */
 #include "base/err.h"
 #include "base/file.h"
 #include "base/opt.h"
@@ -7,6 +7,7 @@
 #include "data/image.h"
 #include "data/mask.h"
 #include "data/rec.h"
+#include "data/shape.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@ enum { MAX_SIDE = 16384, MIN_SHAPES = 5, MAX_SHAPES = 10, BATCH_PER_JOB = 16 };
 static struct opts {
 	int64_t n, height, width, min, max, seed, jobs;
 	const char *out, *images, *masks, *classes;
-	bool strict_masks, skip_done, quiet;
+	bool single, strict_masks, skip_done, quiet;
 	struct shard shard;
 } o = { .n = 1000, .height = 224, .width = 224, .min = 20, .max = 40, .jobs = 1, .out = "." };
 
@@ -30,6 +31,7 @@ static const struct opt table[] = {
 	{ 0, "width", OPT_INT, &o.width, "PX", "width of the images (224)", 1, MAX_SIDE },
 	{ 0, "min", OPT_INT, &o.min, "PX", "least side of a shape's box (20)", 1, MAX_SIDE },
 	{ 0, "max", OPT_INT, &o.max, "PX", "greatest side of a shape's box (40)", 1, MAX_SIDE },
+	{ 0, "single", OPT_FLAG, &o.single, NULL, "one shape an image, and a caption that says which", 0, 0 },
 	{ 0, "strict-masks", OPT_FLAG, &o.strict_masks, NULL, "ellipses over rectangles clear the mask", 0,
 	    0 },
 	{ 'o', "output", OPT_STR, &o.out, "DIR", "write into DIR (.), made if it is not there", 0, 0 },
@@ -55,6 +57,7 @@ static const struct opt table[] = {
 struct item {
 	int64_t number; /* from 1 */
 	int ellipses, rectangles;
+	struct shape shape; /* --single */
 	char *file, *mask_file;
 	char *why;      /* it could not be written */
 };
@@ -76,6 +79,24 @@ draw_place(struct rng *r, int64_t side, int *at, int *extent)
 	*extent = (int)e;
 }
 
+/* One shape of any kind and colour, on any background. */
+static void
+draw_single(struct item *it, struct rng *r, struct image *im, struct image *mask)
+{
+	struct shape *s = &it->shape;
+	int w, h;
+
+	s->kind = (int)rng_below(r, SHAPE_KINDS);
+	s->colour = (int)rng_below(r, SHAPE_COLOURS);
+	s->ground = (int)rng_below(r, SHAPE_GROUNDS);
+	draw_place(r, o.width, &s->box[0], &w);
+	draw_place(r, o.height, &s->box[1], &h);
+	s->box[2] = s->box[0] + w;
+	s->box[3] = s->box[1] + h;
+	shape_draw(im, s);
+	shape_mask(mask, s);
+}
+
 static void
 draw(struct item *it, struct image *im, struct image *mask)
 {
@@ -89,6 +110,10 @@ draw(struct item *it, struct image *im, struct image *mask)
 	image_alloc(im, (int)o.width, (int)o.height, 3, 8);
 	memset(im->data, 255, (size_t)o.width * (size_t)o.height * 3);
 	image_alloc(mask, (int)o.width, (int)o.height, 1, 8);
+	if (o.single) {
+		draw_single(it, &r, im, mask);
+		return;
+	}
 	shapes = MIN_SHAPES + (int)rng_below(&r, MAX_SHAPES - MIN_SHAPES + 1);
 	for (int i = 0; i < shapes; i++) {
 		bool ellipse = rng_below(&r, 2) == 0;
@@ -174,6 +199,23 @@ run_batch(struct item *items, size_t n)
 }
 
 static void
+caption(struct rec *r, const struct shape *s)
+{
+	const char *kind = shape_kind_name(s->kind), *colour = shape_colour_name(s->colour);
+	const char *ground = shape_ground_name(s->ground);
+	char *label = xasprintf("%s %s", colour, kind);
+	char *text = xasprintf("a %s on a %s background", label, ground);
+
+	rec_set_str(r, "label", label);
+	rec_set_str(r, "shape", kind);
+	rec_set_str(r, "colour", colour);
+	rec_set_str(r, "background", ground);
+	rec_set_str(r, "text", text);
+	free(text);
+	free(label);
+}
+
+static void
 emit(struct item *it, struct rec_out *out)
 {
 	struct rec r = { 0 };
@@ -191,8 +233,12 @@ emit(struct item *it, struct rec_out *out)
 	rec_set_int(&r, "width", o.width);
 	rec_set_int(&r, "height", o.height);
 	rec_set_int(&r, "seed", o.seed);
-	rec_set_int(&r, "ellipses", it->ellipses);
-	rec_set_int(&r, "rectangles", it->rectangles);
+	if (o.single) {
+		caption(&r, &it->shape);
+	} else {
+		rec_set_int(&r, "ellipses", it->ellipses);
+		rec_set_int(&r, "rectangles", it->rectangles);
+	}
 	rec_emit(out, &r);
 	rec_release(&r);
 	free(id);
@@ -206,7 +252,7 @@ write_classes(const char *path)
 {
 	struct class_dict d = { 0 };
 
-	class_dict_add(&d, "rectangle", 255, 255, 255);
+	class_dict_add(&d, o.single ? "shape" : "rectangle", 255, 255, 255);
 	class_dict_add(&d, "unknown", 0, 0, 0);
 	if (class_dict_write(&d, path))
 		die("%s", errmsg());
@@ -220,6 +266,8 @@ check(int operands)
 
 	if (operands)
 		usage_error("takes no operands");
+	if (o.single && o.strict_masks)
+		usage_error("--strict-masks: with --single nothing is hidden");
 	if (o.min > o.max)
 		usage_error("--min %" PRId64 " is larger than --max %" PRId64, o.min, o.max);
 	if (o.max >= side)
@@ -239,7 +287,7 @@ main(int argc, char **argv)
 
 	o.shard = shard_default();
 	check(argc - opt_parse(argc, argv, table, "[options]",
-	                 "draws ellipses and rectangles, and masks of the rectangles"));
+	                 "draws ellipses and rectangles, and masks of the rectangles; or single shapes with captions"));
 	if (make_dirs(o.images ? o.images : o.out) || make_dirs(o.masks ? o.masks : o.out))
 		die("%s", errmsg());
 	if (o.classes)

@@ -53,6 +53,14 @@ is 'the classes' "$(cat classes.csv)" '"name","r","g","b"
 "rectangle",255,255,255
 "unknown",0,0,0'
 
+small -n 12 -o single --single -s 3 --class-dict single.csv >single.jsonl
+same 'single shapes: their records' single.jsonl "$golden/1300-single.jsonl"
+small -n 12 -o single8 --single -s 3 -j8 >/dev/null
+ok 'with -j8 the same images' diff -r single single8
+is 'masks are of any shape' "$(sed -n 2p single.csv)" '"shape",255,255,255'
+rc 2 'nothing hides a single shape' shapegen --single --strict-masks
+like 'is said' "$(cat stderr)" '*nothing is hidden*'
+
 echo mine >ten/3_image.png
 rm ten/4_mask.png
 small -n 10 -o ten --skip-done >skip.jsonl
