@@ -6,6 +6,7 @@
 #include "gpu/gpu.h"
 #include "model/embed_prep.h"
 #include "model/embedder.h"
+#include "model/turn.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -59,9 +60,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct job *first, **last;
-	bool ran;             /* the first batch has */
-	bool busy;            /* somebody runs a batch: */
-	pthread_t runner;
+	bool busy;            /* somebody runs a batch */
 	int64_t decoding;     /* threads at it */
 	float *in, *features; /* [batch] of the one who runs */
 } line = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -93,19 +92,6 @@ run_batch(struct job **batch, int64_t n)
 		memcpy(batch[i]->features, line.features + (size_t)i * dim, dim * sizeof(*line.features));
 }
 
-/* Whoever ends the program lets a batch that another thread runs come to its end, and none begin: the
- * driver is taken down next. */
-static void
-rest(void)
-{
-	pthread_mutex_lock(&line.lock);
-	while (line.busy && !pthread_equal(line.runner, pthread_self()))
-		pthread_cond_wait(&line.changed, &line.lock);
-	line.busy = true;
-	line.runner = pthread_self();
-	pthread_mutex_unlock(&line.lock);
-}
-
 /* Puts a prepared picture through the network. */
 static void
 through(float *in, float *features)
@@ -123,15 +109,12 @@ through(float *in, float *features)
 			continue;
 		}
 		line.busy = true;
-		line.runner = pthread_self();
 		n = take_batch(batch);
 		pthread_mutex_unlock(&line.lock);
+		turn_take();
 		run_batch(batch, n);
-		/* nothing is written before the first batch; what the driver does at exit comes after this */
-		if (!line.ran)
-			atexit(rest);
+		turn_give();
 		pthread_mutex_lock(&line.lock);
-		line.ran = true;
 		for (int64_t i = 0; i < n; i++)
 			batch[i]->done = true;
 		line.busy = false;

@@ -5,9 +5,9 @@
 #include "data/sheet.h"
 #include "gpu/gpu.h"
 #include "model/seg_model.h"
+#include "model/turn.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,7 +44,6 @@ enum { SHEET_ROWS = 30, SHEET_CELL = 160, SHEET_ACROSS = 3 };
 
 static struct seg_model model;
 static struct sheet sheet;
-static pthread_mutex_t device = PTHREAD_MUTEX_INITIALIZER; /* one thread at a time */
 
 /* The mask as it is written: 0 and 255, class colours, or class numbers. */
 static void
@@ -185,9 +184,9 @@ predict(struct rec *r, struct image *im, const char *stem)
 	float *prob;
 	int ret;
 
-	pthread_mutex_lock(&device);
+	turn_take();
 	prob = seg_predict(&model, im, &t);
-	pthread_mutex_unlock(&device);
+	turn_give();
 	seg_decide(&model, prob, im->w, im->h, labels);
 	mask_image(&out, labels, im->w, im->h);
 	ret = put(r, &out, stem, "", o.field);

@@ -91,6 +91,10 @@ ok 'stays below the output folder' test -s up/1_image.png
 # ---- broken worlds ----
 rc 0 'no records' segrun -q -m run/best -o m /dev/null
 rc 2 '/dev/full' sh -c 'segrun -q -m run/best -o m shapes.jsonl >/dev/full'
+# it ends while other threads want the device: that hung, or crashed, at the first or second try
+for i in 1 2 3 4 5; do
+	rc 2 '/dev/full, eight at once' sh -c 'segrun -q -j 8 -m run/best -o m shapes.jsonl >/dev/full'
+done
 (
 	trap '' PIPE
 	segrun -q -m run/best -o m shapes.jsonl 2>err
