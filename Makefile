@@ -61,7 +61,8 @@ help:
 	@sed -n 's/^#: //p' Makefile
 
 #: make                 build every program into bin/ (config=release|debug|asan)
-#: make demo            archive to scored masks on shapes it draws itself
+#: make demo            archive to scored masks and synthetic images, on shapes it draws itself
+#:                      (INCEPTION=FILE: FID by these weights instead of random ones)
 #: make check           build and run all tests; check-asan: the same under ASan and UBSan
 #: make golden          compare with reference outputs (GOLDEN=DIR, default ../shared/golden)
 #: make bench           every kernel as a share of this device's ceilings; bench-peers: beside others
@@ -134,7 +135,7 @@ deps:
 demo:
 	@sh tests/deps.sh
 	@$(MAKE) --no-print-directory all
-	@sh examples/demo.sh
+	@BUILD='$(CURDIR)/$(B)' sh examples/demo.sh $(if $(INCEPTION),--inception '$(INCEPTION)')
 
 check:
 	@sh tests/deps.sh --test

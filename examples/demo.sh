@@ -1,56 +1,169 @@
 #!/bin/sh
-# The whole job on shapes it draws itself: archive -> records -> split -> train -> predict -> score.
-# demo.sh [DIR]: works below DIR (build/demo); about ten minutes on two cores without a GPU.
+# Two whole jobs on one archive of pictures that it draws itself: masks of what a net has never seen,
+# scored; and synthetic pictures, with their FID before and after fine-tuning. At most ten minutes on
+# two cores without a GPU.
+#
+# demo.sh [--inception FILE|DIR] [DIR]: works in DIR (build/demo) and nowhere else. FID is that of
+# Inception's published weights where --inception names them (see phantom-models(7)), otherwise of
+# random ones. IMAGES, SINGLES, EPOCHS, MODEL, VAE_STEPS, STEPS, SAMPLES and SAMPLING change sizes.
 set -eu
-top=$(cd "${0%/*}/.." && pwd)
-dir=${1:-$top/build/demo}
-PATH=$top/bin:$PATH
+top=$(cd "$(dirname "$0")/.." && pwd)
+inception='' dir=''
+
+usage() {
+	[ $# = 0 ] || echo "demo: $*" >&2
+	echo "usage: demo.sh [--inception FILE|DIR] [DIR]" >&2
+	exit 2
+}
+# a name that holds wherever we go
+absolute() {
+	case $1 in
+	/*) printf '%s\n' "$1" ;;
+	*) printf '%s/%s\n' "$PWD" "$1" ;;
+	esac
+}
+while [ $# -gt 0 ]; do
+	case $1 in
+	--inception)
+		[ $# -ge 2 ] || usage "--inception: names no file"
+		inception=$2
+		shift
+		;;
+	--inception=*) inception=${1#*=} ;;
+	-*) usage "$1: no such option" ;;
+	*)
+		[ -z "$dir" ] || usage "one folder, not two"
+		dir=$1
+		;;
+	esac
+	shift
+done
+[ -z "$inception" ] || [ -r "$inception" ] || usage "$inception: no file or folder that can be read"
+images=${IMAGES:-1000} epochs=${EPOCHS:-10} # masks
+singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-500} steps=${STEPS:-700} samples=${SAMPLES:-200}
+sampling=${SAMPLING:-12} model=${MODEL:-$top/examples/demo.model.json}
+[ -z "$inception" ] || inception=$(absolute "$inception")
+dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
+
+# what an earlier run left is replaced, what is somebody's is not
+[ ! -e "$dir" ] || [ -e "$dir/.demo" ] || [ "$dir" = "$top/build/demo" ] || rmdir "$dir" 2>/dev/null ||
+	usage "$dir: is there, and not from an earlier run"
+rm -rf "$dir"
+mkdir -p "$dir/tmp"
+cd "$dir"
+: >.demo
+# kernels that a driver compiled and features that were computed stay here, too
+export TMPDIR="$dir/tmp" XDG_CACHE_HOME="$dir/cache" PATH="$build/bin:$build/examples:$top/bin:$PATH"
+
+title='' began_s=$(date +%s)
+part_s=$began_s
+trap 'status=$?; [ $status = 0 ] || echo "demo: stopped with exit status $status at: $title" >&2' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 say() {
-	printf '\n\033[1m%s\033[0m\n' "$*" >&2
+	title=$1
+	printf '\n\033[1m%s\033[0m\n' "$1" >&2
 }
-show() {
-	printf '  $ %s\n' "$*" >&2
+# shows a command, then does it
+run() {
+	printf '  $ %s\n' "$1" >&2
+	eval "$1"
 }
-
-rm -rf "$dir"
-mkdir -p "$dir"
-cd "$dir"
+# sets took_s: seconds since it was last called
+part() {
+	took_s=$(($(date +%s) - part_s))
+	part_s=$((part_s + took_s))
+}
+# value DIGITS PATTERN FILE: of the first result that has it
+value() {
+	printf "%.$1f" "$(sed -n "s/.*$2.*\"value\": *\([-0-9.e]*\).*/\1/p" "$3" | head -n 1)"
+}
 
 say "1. Which Vulkan device is there?"
-show gpuinfo
-gpuinfo
+run "gpuinfo"
 
-say "2. Draw 1200 pictures of coloured rectangles and ellipses; the mask is the rectangles."
-show 'shapegen -n 1200 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl'
-shapegen -n 1200 --height 96 --width 96 --min 9 --max 17 --strict-masks -s 1 -o raw >raw.jsonl
+say "2. Draw crowds of rectangles and ellipses, whose masks are the rectangles; and single shapes with captions."
+run "shapegen -q -n $images --height 96 --width 96 --min 6 --max 10 --strict-masks -s 1 -o crowds >drawn.jsonl"
+run "shapegen -q -n $singles --height 32 --width 32 --min 12 --max 20 --single -s 2 -o singles >>drawn.jsonl"
 
 say "3. Pack them into one archive, as data sets come."
-show 'archc -o shapes.tar.gz raw.jsonl'
-archc -o shapes.tar.gz raw.jsonl >/dev/null
+run "archc -q -o shapes.tar.gz drawn.jsonl >packed.jsonl"
 ls -l shapes.tar.gz >&2
 
 say "4. Unpack the archive, one record for each file."
-show 'archx -o data shapes.tar.gz >members.jsonl'
-archx -o data shapes.tar.gz >members.jsonl
+run "archx -q -o data shapes.tar.gz >members.jsonl"
 echo "$(wc -l <members.jsonl) members" >&2
 
-say "5. Split by image: 80 % to train, 10 % to validate, 10 % held out."
-show 'splitsel --weights 0.8,0.1,0.1 --resolve data/metadata.jsonl >split.jsonl'
-splitsel --weights 0.8,0.1,0.1 --resolve data/metadata.jsonl >split.jsonl
+say "5. Split either kind by image: 80 % to train, 10 % to validate, 10 % held out."
+run "splitsel -q --weights 0.8,0.1,0.1 --stratify seed --resolve data/metadata.jsonl >split.jsonl"
+run "grep '\"rectangles\":' split.jsonl >crowds.jsonl"
+run "grep '\"text\":' split.jsonl >singles.jsonl"
+part
+data_s=$took_s
 
-say "6. Train a U-Net from random weights, on the device, in Vulkan shaders."
-show "segtrain -o run $(cat "$top/examples/demo.opts") split.jsonl >train.jsonl"
-# shellcheck disable=SC2046 # the options are words
-segtrain -o run $(cat "$top/examples/demo.opts") split.jsonl >train.jsonl
+say "6. Masks: train a U-Net from random weights, on the device, in Vulkan shaders."
+run "segtrain -o masks -n $epochs $(cat "$top/examples/demo.opts") crowds.jsonl >segtrain.jsonl"
 sed -n 's/.*"kind":"eval","split":"\([a-z]*\)".*"epoch":\([0-9]*\).*"loss":\([0-9.]\{1,6\}\).*"iou":\([0-9.]\{1,6\}\).*/  epoch \2, \1: loss \3, IoU \4/p' \
-	train.jsonl >&2
+	segtrain.jsonl >&2
 
 say "7. Apply the best net to the held-out images, and score its masks against the truth."
-show "grep '\"split\":\"test\"' split.jsonl | segrun -m run/best -o pred | score --sheet sheet.png"
-grep '"split":"test"' split.jsonl | segrun -m run/best -o pred >pred.jsonl
-score --sheet sheet.png pred.jsonl >score.jsonl
-iou=$(sed -n 's/.*"metric": *"iou".*"average": *"micro",.*"value": *\([0-9.]*\).*/\1/p' score.jsonl | head -n 1)
+run "grep '\"split\":\"test\"' crowds.jsonl >test.jsonl"
+run "segrun -q -m masks/best -o predicted test.jsonl >predicted.jsonl"
+run "score -q --sheet masks.png predicted.jsonl >score.jsonl"
+iou=$(value 4 '"iou".*"micro"' score.jsonl)
+echo "rectangle IoU on $(wc -l <predicted.jsonl) images that the net never saw: $iou" >&2
+part
+masks_s=$took_s
 
-say "Rectangle IoU on $(wc -l <pred.jsonl) images that the net never saw: $iou"
-echo "Image, truth and prediction side by side: $dir/sheet.png" >&2
+say "8. Images: make a small Stable Diffusion; its autoencoder learns from the single shapes, its U-Net is random."
+run "mkmodel -o made --captions singles.jsonl --vae-from-images singles.jsonl --vae-steps $vae_steps '$model' >vae.jsonl"
+echo "the autoencoder gives held-out images back at $(value 1 '"psnr_db"' vae.jsonl) dB" >&2
+
+say "9. Before fine-tuning: draw $samples images from captions of images that are not trained on."
+run "grep -v '\"split\":\"train\"' singles.jsonl | sed 's/\"seed\":2,//' | head -n $samples >prompts.jsonl"
+run "sdgen -q -m made -o before --scheduler dpmpp-2m --steps $sampling -g 1 prompts.jsonl >before.jsonl"
+
+say "10. Fine-tune it on the training images and their captions: $steps steps."
+run "sdtrain -q -m made -o tuned --max-steps $steps $(cat "$top/examples/demo.sd.opts") singles.jsonl >sdtrain.jsonl"
+sed -n 's/.*"kind":"step","step":\([0-9]*\).*"loss":\([0-9.]\{1,6\}\).*/  step \1: loss \2/p' sdtrain.jsonl >&2
+
+say "11. After it: draw from the same captions with the same seeds."
+run "sdgen -q -m tuned -o after --scheduler dpmpp-2m --steps $sampling -g 1 prompts.jsonl >after.jsonl"
+
+say "12. FID: how far these are from the real images of these captions; and, for scale, training images."
+if [ -n "$inception" ]; then
+	ln -s "$inception" inception
+	weights="--weights inception"
+	words="with the weights of $inception"
+else
+	words="with random Inception weights, so not comparable with published ones: --inception takes real weights"
+	run "mkmodel -o inception.safetensors inception"
+	weights="--weights inception.safetensors --size 96"
+fi
+echo "FID $words" >&2
+run "grep '\"split\":\"train\"' singles.jsonl | head -n $samples >train.jsonl"
+for set in train before after; do
+	run "fid -q $weights --metrics fid prompts.jsonl $set.jsonl >fid-$set.jsonl"
+done
+
+say "13. Real images beside those drawn before and after."
+for set in before after; do
+	run "sed 's/\"file_name\"/\"$set\"/' $set.jsonl >$set-renamed.jsonl"
+	run "csvrec -q --to-csv -f id,$set $set-renamed.jsonl >$set.csv"
+done
+run "sed 's/\"file_name\"/\"real\"/' prompts.jsonl >real.jsonl"
+run "csvrec -q --join id --with before.csv real.jsonl >pairs.jsonl"
+run "csvrec -q --join id --with after.csv pairs.jsonl >rows.jsonl"
+run "sheet -o images.png --across 4 real before after <rows.jsonl"
+part
+
+cat >&2 <<EOF
+
+Masks: rectangle IoU $iou on $(wc -l <predicted.jsonl) held-out images. Image, truth and prediction:
+       $dir/masks.png
+Images: FID $(value 2 '"fid"' fid-before.jsonl) before fine-tuning, $(value 2 '"fid"' fid-after.jsonl) after it; training images have $(value 2 '"fid"' fid-train.jsonl).
+       This is FID $words.
+       Real, before and after: $dir/images.png
+Time: data $data_s s, masks $masks_s s, images $took_s s; $((part_s - began_s)) s in all.
+EOF
