@@ -352,6 +352,9 @@ take_centroids(void)
 		die("%s", errmsg());
 	if (t.dtype != ST_F32 || t.ndim != 2 || t.dim[1] != m.d || t.dim[0] < 1)
 		die("%s: want rows of %lld 32-bit floats", o.centroids, (long long)m.d);
+	for (int64_t i = 0; i < t.n; i++)
+		if (!isfinite(((const float *)t.data)[i]))
+			die("%s: row %lld is not finite", o.centroids, (long long)(i / m.d));
 	if (kmeans_assign(&m.clusters, m.x, m.rows, m.d, t.data, t.dim[0]))
 		die("%s", errmsg());
 	free((void *)t.data);
@@ -544,6 +547,8 @@ by_looks(const char *const *files, size_t n, bool remove)
 	if (!m.rows) {
 		more = put_records(&out, remove);
 		rec_out_close(&out);
+		if (removed)
+			die("all %lld images were removed; --outliers keep leaves them", (long long)removed);
 		return more > code ? more : code;
 	}
 	make_clusters(&stats);

@@ -324,14 +324,14 @@ init_one(struct segnet *net, struct param *p, uint64_t seed)
 	if (p->kind == PARAM_COUNT) {
 		p->count = 0;
 	} else if (p->ndim == 1) {
-		char *w = xstrdup(p->name);
 		struct param *weight = NULL;
 
-		if (ends(w, ".bias")) {
-			strcpy(w + strlen(w) - 4, "weight");
+		if (ends(p->name, ".bias")) {
+			char *w = xasprintf("%.*sweight", (int)strlen(p->name) - 4, p->name);
+
 			weight = params_find(&net->ps, w);
+			free(w);
 		}
-		free(w);
 		if (encoder && weight && weight->ndim > 1)
 			init_bias_torch(p, weight, seed);
 		else
