@@ -472,6 +472,8 @@ train_vae(struct sd_files *f)
 	gpu_open(o.device);
 	if (vae_init(m, c, F32, true) || params_load(&m->ps, &f->net[SD_VAE].st, "", PARAMS_LIST))
 		die("%s", errmsg());
+	if (!o.convert)
+		vae_train_quiet(m);
 	rec_out_open(&records, 1, "standard output");
 	progress_start(&progress, "steps", (uint64_t)o.steps, o.quiet);
 	vae_train_init(&t, m, &(struct vae_train_conf){ o.steps, o.lr, o.kl, o.seed });

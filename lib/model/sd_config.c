@@ -106,6 +106,17 @@ static const struct sd_config tiny = {
 	    .layers = 1, .groups = 16, .sample_size = 64, .scaling = 0.18215 },
 };
 
+/* 16 x 16 latents of 32 x 32 pixels, captions of 14 tokens beside their ends. */
+static const struct sd_config small = {
+	.text = { 0, 16, 64, 2, 4, 256, ACT_QUICK_GELU, 1e-5, 64 },
+	.unet = { .in_channels = 4, .out_channels = 4, .levels = 3, .width = { 32, 64, 96 },
+	    .cross_down = { false, true, true }, .cross_up = { true, true, false }, .layers = 1,
+	    .heads = { 4, 4, 4 }, .context = 64, .groups = 16, .eps = 1e-5, .flip_sin_to_cos = true,
+	    .sample_size = 16 },
+	.vae = { .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 2, .width = { 16, 32 },
+	    .layers = 1, .groups = 8, .sample_size = 32, .scaling = 0.18215 },
+};
+
 /* As little as has every part: for tests. */
 static const struct sd_config mini = {
 	.text = { 0, 77, 16, 2, 2, 32, ACT_QUICK_GELU, 1e-5, 16 },
@@ -125,10 +136,12 @@ sd_config_named(struct sd_config *c, const char *name)
 		*c = sd15;
 	else if (strcmp(name, "tiny") == 0)
 		*c = tiny;
+	else if (strcmp(name, "small") == 0)
+		*c = small;
 	else if (strcmp(name, "mini") == 0)
 		*c = mini;
 	else
-		return err("'%s' is neither a model's name (sd15, sd21-base, sd21, tiny, mini) nor a file or "
+		return err("'%s' is neither a model's name (sd15, sd21-base, sd21, tiny, small, mini) nor a file or "
 		           "folder with configurations", name);
 	if (v2 || v2v) {
 		/* OpenCLIP ViT-H less its last layer; heads of 64 channels */

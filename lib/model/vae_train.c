@@ -11,6 +11,19 @@
 enum { THREADS = 2 }; /* that read images */
 
 void
+vae_train_quiet(struct vae *m)
+{
+	struct param *p = params_find(&m->ps, "quant_conv.bias"); /* of means, then of log variances */
+	float *b = xmalloc((size_t)p->n * sizeof(*b));
+
+	params_get(p, b);
+	for (int i = m->cfg.latent; i < 2 * m->cfg.latent; i++)
+		b[i] -= 6;
+	params_put(p, b);
+	free(b);
+}
+
+void
 vae_train_init(struct vae_train *t, struct vae *vae, const struct vae_train_conf *conf)
 {
 	struct params *ps = &vae->ps;

@@ -38,6 +38,9 @@ struct vae_loss {
 	double total, absolute, square, kl, grad_norm, lr; /* kl: without its factor */
 };
 
+/* For an autoencoder of random weights, before it is trained: takes 6 off the latents' log variance, whose
+ * noise of 1 would drown means of a few tenths, so that the decoder learns to do without them first. */
+void vae_train_quiet(struct vae *);
 void vae_train_init(struct vae_train *, struct vae *, const struct vae_train_conf *);
 void vae_train_release(struct vae_train *);
 /* One step on n images, x [n,h,w,channels] in [-1,1], sides multiples of vae_factor(). loss: NULL, or what
