@@ -82,6 +82,7 @@ void gpu_trim(void);         /* gives pooled memory back to the device; waits */
  * So a plan of any size can be gone through, and gpu_mem tells what it would take. Off again: the
  * numbers are those from before; buffers made in between must be gone. */
 void gpu_count(bool on);
+bool gpu_counts(void);
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 

@@ -236,6 +236,12 @@ gpu_count(bool on)
 	stat = on ? (struct gpu_mem_stat){ 0 } : stat_before;
 }
 
+bool
+gpu_counts(void)
+{
+	return gpu_counting;
+}
+
 /* A buffer that is only counted. */
 static struct gbuf *
 counted(size_t size, size_t bytes, enum gpu_mem kind)

@@ -533,8 +533,10 @@ void
 record_close(void)
 {
 	gpu_wait();
-	if (profiling)
+	if (profiling) {
 		gpu_profile_report(stderr);
+		gpu_mem_report(stderr);
+	}
 	closing = true;
 	for (int i = 0; i < SLOTS; i++) {
 		struct slot *s = &slots[i];

@@ -53,9 +53,7 @@ conv_forward(const struct tensor *x, struct tensor *w, struct tensor *b, const s
     double slope)
 {
 	const int64_t ci = round_up(s->i, gemm_unit(x->dtype)), co = round_up(s->o, 4);
-	const int64_t per = s->kh * s->kw * s->i;
-	const struct pack p = { .cols = s->o, .ch = s->i, .th = s->kh, .tw = s->kw, .sy = s->kw * s->i,
-		.sx = s->i, .sc = 1, .sn = per, .batch = s->groups, .xbatch = s->o * per };
+	const struct pack p = pack_weight(w, s->groups);
 	struct tensor *y;
 
 	scope_open();
@@ -68,6 +66,30 @@ conv_forward(const struct tensor *x, struct tensor *w, struct tensor *b, const s
 	if (co != s->o)
 		y = rows_resize(y, co, s->o);
 	return scope_keep(tensor_view(y, 4, (int64_t[]){ s->n, s->oh, s->ow, s->groups * s->o }));
+}
+
+/* Each of the four kinds of output pixels sees only 2x2 different ones: 4/9 of the products. */
+struct tensor *
+conv_up2(const struct tensor *x, struct tensor *w, struct tensor *b)
+{
+	const int64_t n = x->dim[0], ih = x->dim[1], iw = x->dim[2], i = w->dim[3], o = w->dim[0];
+	const int64_t ci = round_up(i, gemm_unit(x->dtype)), co = round_up(o, 4);
+	const struct tensor *bias;
+	struct tensor *y;
+
+	scope_open();
+	y = tensor_empty(x->dtype, n, 2 * ih, 2 * iw, co);
+	bias = bias_wide(b, 1, co);
+	x = widen(x, i, ci);
+	for (int64_t ry = 0; ry < 2; ry++)
+		for (int64_t rx = 0; rx < 2; rx++)
+			gemm_run(&(struct gemm){ .op = "op_up2_conv2d", .grid = { n, ih, iw, ih, iw, 2, 2, 1, 1, 1 - ry,
+			    1 - rx }, .a = x, .cs = ci, .w = pack_up2(w, ry, rx), .bias = bias, .y = y, .ycols = co,
+			    .on = 4 * ih * iw, .oy = 4 * iw, .ox = 2, .o0 = 2 * ry * iw + rx, .slope = 1 });
+	pack_done(w);
+	if (co != o)
+		y = rows_resize(y, co, o);
+	return scope_keep(tensor_view(y, 4, (int64_t[]){ n, 2 * ih, 2 * iw, o }));
 }
 
 static int64_t

@@ -14,6 +14,8 @@ struct conv_shape conv_shape(const char *op, const int64_t x[4], const struct te
 /* Off the tape. b may be NULL; values below zero are multiplied by slope. */
 struct tensor *conv_forward(const struct tensor *x, struct tensor *w, struct tensor *b,
     const struct conv_shape *, double slope);
+/* x twice as large by nearest neighbours, then a 3x3 convolution with padding 1. */
+struct tensor *conv_up2(const struct tensor *x, struct tensor *w, struct tensor *b);
 struct tensor *conv_transpose(const struct tensor *gy, struct tensor *w, struct tensor *b,
     const struct conv_shape *);
 struct tensor *conv_weight_gradient(const struct tensor *x, const struct tensor *gy,

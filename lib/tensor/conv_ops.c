@@ -84,6 +84,28 @@ op_conv2d_act(struct tensor *x, struct tensor *w, struct tensor *b, struct conv 
 	return op_act(conv2d(x, w, b, g, 1), act);
 }
 
+struct tensor *
+op_up2_conv2d(struct tensor *x, struct tensor *w, struct tensor *b)
+{
+	struct tensor *in[] = { x, w, b }, *y;
+	bool recorded = false;
+
+	want_same_dtype("op_up2_conv2d", x, w);
+	if (x->ndim != 4 || w->ndim != 4 || w->dim[1] != 3 || w->dim[2] != 3 || w->dim[3] != x->dim[3])
+		op_die("op_up2_conv2d", "%s and weight %s", tensor_shape(x), tensor_shape(w));
+	want_bias("op_up2_conv2d", b, w->dim[0]);
+	for (int i = 0; i < 3; i++)
+		recorded |= grads_on() && in[i] && in[i]->requires_grad;
+	scope_open();
+	if (recorded || w->dtype == BF16) { /* sums of bf16 weights would lose what little they have */
+		y = op_conv2d(op_resize_nearest(x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]), w, b, CONV_SAME(3));
+	} else {
+		y = conv_up2(x, w, b);
+		op_done("op_up2_conv2d", y, in, 3, NULL);
+	}
+	return scope_keep(y);
+}
+
 /* ---- transpose: the gradient of x ------------------------------------------------------------ */
 
 static void

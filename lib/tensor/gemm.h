@@ -35,6 +35,7 @@ struct pack {
 	int64_t cols, ch, th, tw;        /* columns, channels of a tap, taps down and across (0: none) */
 	int64_t base, sy, sx, sc, sn;    /* elements */
 	int64_t batch, xbatch;           /* batch 0 counts as 1 */
+	int64_t tag;                     /* not 0: of values made from the tensor's, told apart by it */
 };
 
 /* Columns that one kind of tile covers. */
@@ -55,6 +56,8 @@ struct packed {
 	struct packed *next;
 };
 
+/* How a linear weight [out,in] or that of a convolution [groups O,KH,KW,I] is packed for its forward. */
+struct pack pack_weight(const struct tensor *w, int64_t groups);
 /* The packed copy of w, borrowed until pack_done(w). Copies of a tensor that is held and wants no
  * gradient (a parameter at inference) stay with it until its version moves; others would take memory
  * for long and be stale at the next step. */
@@ -67,6 +70,9 @@ depthwise_taps(int64_t taps)
 {
 	return round_up(taps, 4);
 }
+/* Of a 3x3 weight [O,3,3,I] the 2x2 convolution that makes the pixels (2y + ry, 2x + rx) of an image twice
+ * as large: nearest neighbours, of which several taps see the same. Borrowed likewise. */
+const struct packed *pack_up2(struct tensor *w, int64_t ry, int64_t rx);
 struct gpu_arg pack_depthwise(struct tensor *w);
 /* Rows of `to` values from rows of `from`: cut off or filled up with zeros. x has a multiple of
  * `from` elements; the result is [rows, to]. Off the tape. */

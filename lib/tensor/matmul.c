@@ -175,14 +175,15 @@ static struct tensor *
 linear(struct tensor *x, struct tensor *w, struct tensor *b, double slope)
 {
 	const int64_t in = x->ndim ? x->dim[x->ndim - 1] : 0, out = w->ndim == 2 ? w->dim[0] : 0;
-	const struct pack p = { .cols = out, .ch = in, .th = 1, .tw = 1, .sc = 1, .sn = in };
 	struct tensor *in_[] = { x, w, b }, *y;
 	int64_t dim[TENSOR_MAXDIM];
+	struct pack p;
 	struct node *n;
 
 	want_same_dtype("op_linear", x, w);
 	if (w->ndim != 2 || x->ndim < 1 || w->dim[1] != in || (b && (b->ndim != 1 || b->dim[0] != out)))
 		op_die("op_linear", "%s by %s, bias %s", tensor_shape(x), tensor_shape(w), tensor_shape(b));
+	p = pack_weight(w, 1);
 	scope_open();
 	y = times(&(struct times){ "op_linear", x, 1, x->n / in, in, false,
 	    bias_wide(b, 1, round_up(out, 4)), slope }, w, &p);

@@ -102,6 +102,8 @@ struct conv {
 /* x [N,H,W,I], w [O,KH,KW,I/groups], b [O] or NULL -> [N,H',W',O]. */
 struct tensor *op_conv2d(struct tensor *x, struct tensor *w, struct tensor *b, struct conv);
 struct tensor *op_conv2d_act(struct tensor *x, struct tensor *w, struct tensor *b, struct conv, enum act);
+/* x [N,H,W,I] twice as large by nearest neighbours, then by w [O,3,3,I] with padding 1: [N,2H,2W,O]. */
+struct tensor *op_up2_conv2d(struct tensor *x, struct tensor *w, struct tensor *b);
 /* The transpose: x [N,H,W,O], w [O,KH,KW,I/groups] -> [N,(H-1)s+d(KH-1)+1-top-bottom+extra_h,..,I]. */
 struct tensor *op_conv_transpose2d(struct tensor *x, struct tensor *w, struct tensor *b, struct conv,
     int extra_h, int extra_w);

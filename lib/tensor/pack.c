@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCAL = 64, GPU_LANES = 64 };
+enum { LOCAL = 64, GPU_LANES = 64, MOVES = 8 /* EACH of pack_rows.comp */ };
 
 int64_t
 gemm_unit(enum dtype d)
@@ -64,6 +64,35 @@ split_columns(struct packed *w)
 	w->buf = gbuf_new(at ? (size_t)at : 16, MEM_PACK);
 }
 
+/* Groups as they lie in x. False: they do not lie so. */
+static bool
+move_panel(const struct tensor *x, const struct packed *w, const struct panel *q)
+{
+	static const enum kernel k[2] = { K_PACK_ROWS, K_PACK_ROWS_T };
+	const struct pack *p = &w->p;
+	const int64_t kt = gemm_unit(x->dtype), batch = p->batch ? p->batch : 1;
+	const int64_t padded = round_up(q->cols, (int64_t)q->lanes * q->nc), from = p->base + q->col * p->sn;
+	const uint64_t down = (uint64_t)(w->groups + MOVES - 1) / MOVES;
+	const struct {
+		uint32_t cols, padded, lanes, nc, groups, cg, taps, tw;
+		int32_t base, sy, sx, sn;
+		uint32_t xbatch, ybatch;
+	} push = { (uint32_t)q->cols, (uint32_t)padded, q->lanes, q->nc, (uint32_t)w->groups,
+		(uint32_t)(p->ch / kt), (uint32_t)(p->th * p->tw), (uint32_t)p->tw, (int32_t)(from / kt),
+		(int32_t)(p->sy / kt), (int32_t)(p->sx / kt), (int32_t)(p->sn / kt),
+		(uint32_t)(p->xbatch / kt), (uint32_t)q->batch };
+
+	if (p->sc != 1 || ((from | p->ch | p->sy | p->sx | p->sn | p->xbatch) & (kt - 1)) ||
+	    down > gpu_info()->max_groups || (uint64_t)batch > gpu_info()->max_groups)
+		return false;
+	gpu_run(&(struct gpu_call){ .kernel = k[gpu_info()->texel],
+	    .arg = { tensor_arg(x), { w->buf, (size_t)q->off, (size_t)q->bytes } }, .nargs = 2,
+	    .spec = { LOCAL }, .nspec = 1, .push = &push, .npush = sizeof(push),
+	    .groups = { (uint32_t)((padded + LOCAL - 1) / LOCAL), (uint32_t)down, (uint32_t)batch },
+	    .bytes = 2 * (double)q->bytes });
+	return true;
+}
+
 static void
 pack_panel(const struct tensor *x, const struct packed *w, const struct panel *q)
 {
@@ -86,7 +115,7 @@ pack_panel(const struct tensor *x, const struct packed *w, const struct panel *q
 		how = 1;
 	else if (four && p->sn == 1 && q->cols % 4 == 0 && p->sc % 4 == 0)
 		how = 2;
-	if (!p->th || !p->tw)
+	if (!p->th || !p->tw || move_panel(x, w, q))
 		return;
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("pack", k, x->dtype),
 	    .arg = { tensor_arg(x), { w->buf, (size_t)q->off, (size_t)q->bytes } }, .nargs = 2,
@@ -105,16 +134,30 @@ packed_free(void *list)
 	}
 }
 
-/* The entry of w's cache for p, made if it is not there; *fresh: its contents are. */
 static struct packed *
-entry(struct tensor *x, const struct pack *p, bool *fresh)
+find(const struct tensor *x, const struct pack *p)
 {
 	struct packed *w;
 
 	for (w = x->packed; w; w = w->next)
 		if (memcmp(&w->p, p, sizeof(*p)) == 0)
 			break;
-	*fresh = w && w->version == x->version;
+	return w;
+}
+
+static bool
+is_fresh(const struct tensor *x, const struct packed *w)
+{
+	return w && w->version == x->version;
+}
+
+/* The entry of w's cache for p, made if it is not there; *fresh: its contents are. */
+static struct packed *
+entry(struct tensor *x, const struct pack *p, bool *fresh)
+{
+	struct packed *w = find(x, p);
+
+	*fresh = is_fresh(x, w);
 	if (!w) {
 		w = xcalloc(1, sizeof(*w));
 		w->p = *p;
@@ -127,8 +170,20 @@ entry(struct tensor *x, const struct pack *p, bool *fresh)
 	return w;
 }
 
-const struct packed *
-pack_of(struct tensor *x, const struct pack *p)
+struct pack
+pack_weight(const struct tensor *w, int64_t groups)
+{
+	const int64_t out = w->dim[0] / groups, in = w->dim[w->ndim - 1], each = w->n / w->dim[0];
+
+	if (w->ndim == 2)
+		return (struct pack){ .cols = out, .ch = in, .th = 1, .tw = 1, .sc = 1, .sn = in };
+	return (struct pack){ .cols = out, .ch = in, .th = w->dim[1], .tw = w->dim[2], .sy = w->dim[2] * in,
+		.sx = in, .sc = 1, .sn = each, .batch = groups, .xbatch = out * each };
+}
+
+/* The copy of `values` as p says, kept with x. */
+static const struct packed *
+packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
 {
 	bool fresh;
 	struct packed *w = entry(x, p, &fresh);
@@ -141,9 +196,54 @@ pack_of(struct tensor *x, const struct pack *p)
 		w->groups = round_up(p->th * p->tw * ((p->ch + kt - 1) / kt), x->dtype == F32 ? 2 : 1);
 		split_columns(w);
 	}
-	for (int i = 0; i < w->npanel && !fresh; i++)
-		pack_panel(x, w, &w->panel[i]);
+	for (int i = 0; i < w->npanel && !fresh && !gpu_counts(); i++)
+		pack_panel(values, w, &w->panel[i]);
 	return w;
+}
+
+const struct packed *
+pack_of(struct tensor *x, const struct pack *p)
+{
+	return packed_from(x, x, p);
+}
+
+/* [O,3,KW,I] -> [O,2,KW,I]: taps that fall on the same pixel of the smaller image, for output rows 2y + r. */
+static struct tensor *
+fold_taps(struct tensor *w, int64_t r)
+{
+	struct tensor *first = op_slice(w, 1, 0, 1), *mid = op_slice(w, 1, 1, 1), *last = op_slice(w, 1, 2, 1);
+
+	return op_concat((struct tensor *[]){ r ? op_add(first, mid) : first, r ? last : op_add(mid, last) }, 2, 1);
+}
+
+const struct packed *
+pack_up2(struct tensor *w, int64_t ry, int64_t rx)
+{
+	const int64_t o = w->dim[0], i = w->dim[3];
+	const struct pack p = { .cols = o, .ch = i, .th = 2, .tw = 2, .sy = 2 * i, .sx = i, .sc = 1,
+		.sn = 4 * i, .tag = 1 + 2 * ry + rx };
+	const bool was = grads_set(false);
+	const struct packed *made;
+	struct tensor *t = w;
+
+	scope_open();
+	if (!is_fresh(w, find(w, &p))) {
+		t = op_view(fold_taps(w, ry), o * 2, 3, 1, i);
+		t = op_view(fold_taps(t, rx), o, 2, 2, i);
+	}
+	made = packed_from(w, t, &p);
+	scope_close();
+	grads_set(was);
+	return made;
+}
+
+void
+tensor_pack(struct tensor *shell, const struct tensor *values)
+{
+	const struct pack p = pack_weight(shell, 1);
+
+	shell->version++;
+	packed_from(shell, values, &p);
 }
 
 void

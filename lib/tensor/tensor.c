@@ -113,6 +113,12 @@ tensor_in_slab(struct gbuf *slab, size_t off, enum dtype dtype, int ndim, const 
 }
 
 struct tensor *
+tensor_shell(enum dtype dtype, int ndim, const int64_t *dim)
+{
+	return handle(dtype, ndim, dim);
+}
+
+struct tensor *
 tensor_view(const struct tensor *x, int ndim, const int64_t *dim)
 {
 	struct tensor *t = handle(x->dtype, ndim, dim);
@@ -165,7 +171,7 @@ struct gpu_arg
 tensor_arg(const struct tensor *t)
 {
 	if (!t->buf)
-		die("backward wants the values of %s, which were not saved", tensor_shape(t));
+		die("%s %s: its values are not there", t->name ? t->name : "backward:", tensor_shape(t));
 	return (struct gpu_arg){ t->buf, t->off, bytes_of(t) };
 }
 

@@ -81,6 +81,10 @@ struct tensor *op_reshape(struct tensor *, int ndim, const int64_t *dim);
 	    (int64_t[]){ __VA_ARGS__ })
 /* A part of a held slab as a tensor of its own (parameters in one buffer): off in bytes, 256-aligned. */
 struct tensor *tensor_in_slab(struct gbuf *slab, size_t off, enum dtype, int ndim, const int64_t *dim);
+/* A weight without values of its own, for op_linear ([out,in]) or op_conv2d ([O,KH,KW,I], one group) at
+ * inference, and the values put into it in the only form that these read. */
+struct tensor *tensor_shell(enum dtype, int ndim, const int64_t *dim);
+void tensor_pack(struct tensor *shell, const struct tensor *values);
 /* The same values, cut off from the tape. */
 struct tensor *tensor_detach(struct tensor *);
 
