@@ -64,10 +64,15 @@ load_net(struct pipeline *p, const struct sd_files *f, enum sd_net net, const st
 {
 	bool train = o->train >> net & 1;
 	enum dtype dtype = train ? F32 : net == SD_VAE ? o->vae_dtype : o->dtype;
+	bool was;
+	int ret;
 
 	if (o->as_stored && !train && net != SD_VAE && stored_half(&f->net[net].st))
 		dtype = F16;
-	if (init_net(p, net, dtype, train))
+	was = params_packed(o->packed);
+	ret = init_net(p, net, dtype, train);
+	params_packed(was);
+	if (ret)
 		return -1;
 	p->has[net] = true;
 	return params_load(pipeline_params(p, net), &f->net[net].st, "", PARAMS_LIST);
@@ -131,6 +136,7 @@ pipeline_open(struct pipeline *p, const char *path, const struct pipeline_opts *
 	if (ret == 0 && p->has[SD_TEXT])
 		ret = open_tokenizer(p, &f);
 	sd_files_close(&f);
+	gpu_trim(); /* what loading took for a while */
 	if (ret)
 		pipeline_close(p);
 	return ret;

@@ -21,6 +21,7 @@ struct pipeline_opts {
 	unsigned train;       /* those that get gradients (and so F32 values) */
 	enum dtype dtype;     /* of the U-Net's, the text encoder's and the classes' values */
 	enum dtype vae_dtype;
+	bool packed;          /* to generate alone: weights cannot be fetched (params_packed) */
 	bool as_stored;       /* those that are stored as f16 stay so, whatever dtype says */
 	const struct lora_use *lora; /* merged into the weights, in this order */
 	int nlora;

@@ -51,19 +51,27 @@ sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, 
 		    name);
 }
 
+/* What lies between goes at once. */
+static struct tensor *
+norm_conv(const struct gn_layer *norm, const struct conv_layer *conv, struct tensor *x)
+{
+	scope_open();
+	return scope_keep(conv_layer_forward(conv, gn_layer_forward(norm, x, ACT_SILU)));
+}
+
 struct tensor *
 sd_resnet_forward(const struct sd_resnet *r, struct tensor *x, struct tensor *time)
 {
 	struct tensor *h;
 
 	scope_open();
-	h = conv_layer_forward(&r->conv1, gn_layer_forward(&r->norm1, x, ACT_SILU));
+	h = norm_conv(&r->norm1, &r->conv1, x);
 	if (r->time.w) {
 		struct tensor *t = linear_layer_forward(&r->time, time, ACT_NONE);
 
 		h = op_add(h, op_view(t, t->dim[0], 1, 1, t->dim[1]));
 	}
-	h = conv_layer_forward(&r->conv2, gn_layer_forward(&r->norm2, h, ACT_SILU));
+	h = norm_conv(&r->norm2, &r->conv2, h);
 	if (r->shortcut.w)
 		x = conv_layer_forward(&r->shortcut, x);
 	return scope_keep(op_add(x, h));
@@ -79,12 +87,24 @@ sd_downsample_init(struct conv_layer *l, struct params *ps, int64_t c, bool asym
 	conv_layer_init(l, ps, c, c, 3, geo, true, "%s", name);
 }
 
+void
+sd_upsample_init(struct conv_layer *l, struct params *ps, int64_t c, const char *fmt, ...)
+{
+	LAYER_NAMED(name, fmt);
+
+	conv_layer_init(l, ps, c, c, 3, CONV_SAME(3), true, "%s", name);
+	params_keep(ps, &l->w); /* packed as what the size wants */
+}
+
 struct tensor *
 sd_upsample(const struct conv_layer *l, struct tensor *x, int h, int w)
 {
 	struct tensor *y;
 
 	scope_open();
-	y = conv_layer_forward(l, op_resize_nearest(x, h, w));
+	if (h == 2 * x->dim[1] && w == 2 * x->dim[2] && !l->adapter)
+		y = op_up2_conv2d(x, op_cast(l->w, x->dtype), l->b);
+	else
+		y = conv_layer_forward(l, op_resize_nearest(x, h, w));
 	return scope_keep(y);
 }

@@ -40,6 +40,9 @@ struct tensor *sd_resnet_forward(const struct sd_resnet *, struct tensor *x, str
 /* 3x3, stride 2: padding 1 all round (U-Net), or right and bottom by one (autoencoder). */
 void sd_downsample_init(struct conv_layer *, struct params *, int64_t c, bool asymmetric,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* 3x3, stride 1. */
+void sd_upsample_init(struct conv_layer *, struct params *, int64_t c, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Nearest to h x w, then 3x3. */
 struct tensor *sd_upsample(const struct conv_layer *, struct tensor *x, int h, int w);
 

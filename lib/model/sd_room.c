@@ -84,7 +84,7 @@ static uint64_t
 most(const struct pipeline *p, int64_t b, int64_t h, int64_t w, bool decoding)
 {
 	struct nets *m = xcalloc(1, sizeof(*m));
-	bool was = grads_set(false);
+	bool was = grads_set(false), packed = params_packed(p->opts.packed);
 	struct gpu_mem_stat stat;
 
 	gpu_count(true);
@@ -96,6 +96,7 @@ most(const struct pipeline *p, int64_t b, int64_t h, int64_t w, bool decoding)
 	gpu_mem(&stat);
 	close_nets(m, p);
 	gpu_count(false);
+	params_packed(packed);
 	grads_set(was);
 	free(m);
 	return stat.peak_all;

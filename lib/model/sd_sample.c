@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXTS = 256 }; /* text states kept */
+enum {
+	TEXTS = 256,      /* states kept */
+	LITTLE = 64 << 20 /* bytes in the pool that stay */
+};
 
 struct text_state {
 	char *text;
@@ -407,6 +410,17 @@ decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct laten
 
 /* ---- the batch ------------------------------------------------------------------------------- */
 
+/* What the U-Net leaves in the pool is of no size that the autoencoder wants, and the other way round. */
+static void
+trim(void)
+{
+	struct gpu_mem_stat m;
+
+	gpu_mem(&m);
+	if (m.pooled > LITTLE)
+		gpu_trim();
+}
+
 enum outcome { MADE, BAD, NO_NUMBER };
 
 static enum outcome
@@ -431,8 +445,10 @@ denoise(struct sd_sample *s, struct sd_job *j, int n, struct chain *ch, const st
 		}
 	}
 	tensor_drop(cond);
+	trim();
 	for (int i = 0; i < n && !bad; i++)
 		bad = decode(s, &j[i], ch[i].x, l);
+	trim();
 	return bad ? NO_NUMBER : MADE;
 }
 

@@ -243,8 +243,7 @@ up_init(struct unet *m)
 			in = w;
 		}
 		if (i < last)
-			conv_layer_init(&l->sample, &m->ps, w, w, 3, CONV_SAME(3), true,
-			    "up_blocks.%d.upsamplers.0.conv", i);
+			sd_upsample_init(&l->sample, &m->ps, w, "up_blocks.%d.upsamplers.0.conv", i);
 	}
 }
 

@@ -145,8 +145,7 @@ decoder_init(struct vae_half *d, struct params *ps, const struct vae_config *c)
 			in = out;
 		}
 		if (i + 1 < c->levels)
-			conv_layer_init(&d->level[i].sample, ps, in, in, 3, CONV_SAME(3), true,
-			    "decoder.up_blocks.%d.upsamplers.0.conv", i);
+			sd_upsample_init(&d->level[i].sample, ps, in, "decoder.up_blocks.%d.upsamplers.0.conv", i);
 	}
 	gn_layer_init(&d->norm, ps, in, c->groups, eps, "decoder.conv_norm_out");
 	conv_layer_init(&d->out, ps, in, c->out_channels, 3, CONV_SAME(3), true, "decoder.conv_out");
@@ -223,24 +222,32 @@ vae_encode(const struct vae *m, struct tensor *x, struct tensor **mean, struct t
 	*logvar = out[1];
 }
 
+/* y, held; x no longer: of large images only what is worked on is there. */
+static struct tensor *
+instead(struct tensor *x, struct tensor *y)
+{
+	tensor_drop(x);
+	return tensor_hold(y);
+}
+
 struct tensor *
 vae_decode(const struct vae *m, struct tensor *z)
 {
 	const struct vae_half *d = &m->blocks->decoder;
-	struct tensor *x;
+	struct tensor *x, *y;
 
 	scope_open();
 	x = mid_forward(&d->mid, conv_layer_forward(&d->in, conv_layer_forward(&m->blocks->post_quant, z)));
+	tensor_hold(x);
 	for (int i = 0; i < m->cfg.levels; i++) {
-		scope_open();
 		for (int k = 0; k <= m->cfg.layers; k++)
-			x = sd_resnet_forward(&d->level[i].resnet[k], x, NULL);
+			x = instead(x, sd_resnet_forward(&d->level[i].resnet[k], x, NULL));
 		if (d->level[i].sample.w)
-			x = sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]);
-		x = scope_keep(x);
+			x = instead(x, sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]));
 	}
-	x = conv_layer_forward(&d->out, gn_layer_forward(&d->norm, x, ACT_SILU));
-	return scope_keep(x);
+	y = gn_layer_forward(&d->norm, x, ACT_SILU);
+	tensor_drop(x);
+	return scope_keep(conv_layer_forward(&d->out, y));
 }
 
 /* How much of a tile's side counts at position i, rising over the first `ramp` places where there is a

@@ -23,6 +23,8 @@ conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out
 	*l = (struct conv_layer){ .geo = geo };
 	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name)
 	    ->adapter = &l->adapter;
+	if (groups > 1)
+		params_keep(ps, &l->w);
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
 }
@@ -75,7 +77,7 @@ linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t
 	LAYER_NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
-	params_add(ps, &l->w, PARAM_PLAIN, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter = &l->adapter;
+	params_add(ps, &l->w, PARAM_MATRIX, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter = &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
 }

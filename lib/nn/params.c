@@ -11,7 +11,7 @@
 
 enum { SLAB_MAX = 512 << 20, SLAB_ALIGN = 256 };
 
-static bool outlines;
+static bool outlines, packs;
 
 bool
 params_outline(bool on)
@@ -22,12 +22,22 @@ params_outline(bool on)
 	return was;
 }
 
+bool
+params_packed(bool on)
+{
+	bool was = packs;
+
+	packs = on;
+	return was;
+}
+
 void
 params_init(struct params *ps, enum dtype dtype, bool grads)
 {
 	if (grads && dtype != F32)
 		die("params: gradients want F32 values");
-	*ps = (struct params){ .dtype = dtype, .grads = grads, .outline = outlines };
+	*ps = (struct params){ .dtype = dtype, .grads = grads, .outline = outlines,
+		.packed = packs && !grads };
 }
 
 void
@@ -114,6 +124,21 @@ engine_dims(const struct param *p, int64_t *d)
 	}
 }
 
+/* Does it lie on the device only as products read it? */
+static bool
+is_packed(const struct params *ps, const struct param *p)
+{
+	return ps->packed && !p->whole && (p->kind == PARAM_CONV || p->kind == PARAM_MATRIX);
+}
+
+void
+params_keep(struct params *ps, struct tensor *const *slot)
+{
+	for (int i = 0; i < ps->n; i++)
+		if (ps->p[i]->slot == slot)
+			ps->p[i]->whole = true;
+}
+
 static int
 by_name(const void *a, const void *b)
 {
@@ -148,7 +173,7 @@ lay_out(struct params *ps)
 		size_t size = dtype_size(storage(ps, p)), bytes;
 		struct slab *s = open[buffer] >= 0 ? &ps->slab[open[buffer]] : NULL;
 
-		if (p->kind == PARAM_COUNT)
+		if (p->kind == PARAM_COUNT || is_packed(ps, p))
 			continue;
 		if (!mul_size((size_t)p->n, size, &bytes) || !add_size(bytes, SLAB_ALIGN - 1, &bytes))
 			die("params: %s: too large", p->name);
@@ -191,10 +216,11 @@ params_ready(struct params *ps)
 
 		if (p->kind == PARAM_COUNT)
 			continue;
-		s = &ps->slab[p->slab];
-		p->t = tensor_hold(tensor_in_slab(s->value, p->off, storage(ps, p), nd, d));
+		s = is_packed(ps, p) ? NULL : &ps->slab[p->slab];
+		p->t = tensor_hold(s ? tensor_in_slab(s->value, p->off, storage(ps, p), nd, d)
+		                     : tensor_shell(storage(ps, p), nd, d));
 		p->t->name = p->name;
-		if (s->grad) {
+		if (s && s->grad) {
 			p->t->requires_grad = true;
 			p->t->grad = tensor_hold(tensor_in_slab(s->grad, p->off, F32, nd, d));
 			p->grad_mark = p->t->grad->version;

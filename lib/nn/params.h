@@ -29,9 +29,9 @@
 #include <stdint.h>
 
 enum param_kind {
-	PARAM_PLAIN,  /* as in the file: biases, scales, linear weights [out,in], embeddings */
+	PARAM_PLAIN,  /* as in the file: biases, scales, embeddings */
 	PARAM_CONV,   /* file [O,I,KH,KW] -> engine [O,KH,KW,I] */
-	PARAM_MATRIX, /* file [O,I,1,1] -> engine [O,I], for op_linear */
+	PARAM_MATRIX, /* file [O,I] or [O,I,1,1] -> engine [O,I], for op_linear */
 	PARAM_CONV_T, /* a transposed convolution's: file [I,O,KH,KW] -> engine [I,KH,KW,O] */
 	PARAM_BUFFER, /* plain, without gradient: running statistics */
 	PARAM_COUNT   /* int64 scalar on the host (num_batches_tracked); optional in files */
@@ -58,6 +58,7 @@ struct param {
 	int64_t n;
 	struct tensor *t;           /* engine's layout; NULL for PARAM_COUNT */
 	int64_t count;              /* PARAM_COUNT's value */
+	bool whole;                 /* its values stay where those of its like are packed (params_packed) */
 	bool frozen;                /* no gradient, left alone by the optimiser */
 	int slab;
 	size_t off;                 /* bytes into the slab */
@@ -79,7 +80,7 @@ struct params {
 	struct slab *slab;
 	int nslab;
 	enum dtype dtype;           /* of values; gradients are F32 */
-	bool grads, ready, outline;
+	bool grads, ready, outline, packed;
 	struct prange *range;       /* params_ranges's answer */
 	struct arena mem;
 };
@@ -90,11 +91,16 @@ void params_init(struct params *, enum dtype, bool grads);
 /* Nets made while it is on are outlines: names and shapes without memory, which need no device.
  * Returns what it was. */
 bool params_outline(bool on);
+/* Nets made while it is on are for inference alone: the weights of linear layers and convolutions lie on
+ * the device only in the form that products read, and cannot be fetched or changed. Returns what it was. */
+bool params_packed(bool on);
 void params_release(struct params *);
 /* Announces a tensor of the file's shape. *slot (may be NULL) is filled by params_ready: the struct
  * that holds it must stay where it is. The same name twice ends the program. */
 struct param *params_add(struct params *, struct tensor **slot, enum param_kind, int ndim,
     const int64_t *dim, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* The parameter of that slot keeps its values in any net: an op wants them in another form. */
+void params_keep(struct params *, struct tensor *const *slot);
 /* Makes the slabs (zeroed) and the tensors. No params_add after it. */
 void params_ready(struct params *);
 

@@ -208,11 +208,32 @@ turn_words(void *to, const void *from, int64_t rows, int64_t b, int64_t c, size_
 		}
 }
 
-/* Room for a piece in the net's type, for it turned, and for values that are made as they are wanted. */
+/* Room for a piece in the net's type, for it turned, and for values that are made as they are wanted; on
+ * the device for a weight that is then packed. */
 struct room {
 	void *values, *turned, *whole;
 	size_t cap[2];
+	struct gbuf *weight;
 };
+
+/* Where the values of p are written: its own memory, or for a while the room's. */
+static struct tensor *
+values_tensor(struct param *p, struct room *room)
+{
+	size_t bytes = (size_t)p->n * dtype_size(p->t->dtype);
+
+	if (p->t->buf)
+		return tensor_alias(p->t);
+	if (room->weight && gbuf_size(room->weight) < bytes) {
+		gbuf_unref(room->weight);
+		room->weight = NULL;
+	}
+	if (!room->weight)
+		room->weight = gbuf_new(bytes, MEM_WORK);
+	if (gpu_info()->cpu)
+		gpu_wait(); /* so that they are written in place */
+	return tensor_in_slab(room->weight, 0, p->t->dtype, p->t->ndim, p->t->dim);
+}
 
 /* The piece as dtype: the file's own bytes where they are that already. */
 static const void *
@@ -244,6 +265,7 @@ load_one(struct param *p, const struct st_tensor *s, struct room *room)
 	bool turn = param_permuted(p), ok = true;
 	int64_t row = turn ? s->n / p->dim[0] : 1, step = row < PIECE ? PIECE / row * row : row;
 	struct st_tensor whole = *s;
+	struct tensor *to;
 	size_t size;
 	float count;
 
@@ -260,6 +282,8 @@ load_one(struct param *p, const struct st_tensor *s, struct room *room)
 		s = &whole;
 	}
 	size = dtype_size(p->t->dtype);
+	scope_open();
+	to = values_tensor(p, room);
 	for (int64_t at = 0; at < s->n; at += step) {
 		struct st_tensor t = piece_of(s, at, s->n - at < step ? s->n - at : step);
 		const void *v;
@@ -271,9 +295,13 @@ load_one(struct param *p, const struct st_tensor *s, struct room *room)
 			turn_words(room->turned, v, t.n / row, p->dim[1], p->dim[2] * p->dim[3], size);
 			v = room->turned;
 		}
-		gpu_write(p->t->buf, p->t->off + (size_t)at * size, v, (size_t)t.n * size);
+		gpu_write(to->buf, to->off + (size_t)at * size, v, (size_t)t.n * size);
 	}
-	p->t->version++;
+	if (p->t->buf)
+		p->t->version++;
+	else
+		tensor_pack(p->t, to);
+	scope_close();
 	return ok;
 }
 
@@ -303,6 +331,7 @@ params_load(struct params *ps, const struct safetensors *st, const char *prefix,
 	free(room.values);
 	free(room.turned);
 	free(room.whole);
+	gbuf_unref(room.weight);
 	return verdict(&m);
 }
 

@@ -217,6 +217,86 @@ pieces(void **state)
 	free(wide);
 }
 
+static float *
+random_floats(uint64_t seed, int64_t n)
+{
+	float *v = xmalloc((size_t)n * sizeof(*v));
+	struct rng r;
+
+	rng_init(&r, seed, 0);
+	for (int64_t i = 0; i < n; i++)
+		v[i] = 2 * rng_float(&r) - 1;
+	return v;
+}
+
+/* Its weights but the grouped one are only there as products read them, if `packed`. */
+struct small_net {
+	struct params ps;
+	struct conv_layer conv, grouped;
+	struct linear_layer linear;
+};
+
+static struct tensor *
+small_net_forward(struct small_net *n, const struct safetensors *st, enum dtype dtype, bool packed,
+    struct tensor *x)
+{
+	bool was = params_packed(packed);
+
+	params_init(&n->ps, dtype, false);
+	conv_layer_init(&n->conv, &n->ps, 24, 40, 3, CONV_SAME(3), true, "conv");
+	conv_layer_init(&n->grouped, &n->ps, 40, 16, 1, (struct conv){ .groups = 2 }, false, "grouped");
+	linear_layer_init(&n->linear, &n->ps, 16, 70, false, "linear");
+	params_ready(&n->ps);
+	params_packed(was);
+	assert_int_equal(params_load(&n->ps, st, "", 0), 0);
+	x = conv_layer_forward(&n->conv, op_cast(x, dtype));
+	return linear_layer_forward(&n->linear, conv_layer_forward(&n->grouped, x), ACT_NONE);
+}
+
+static void
+packed_nets_compute_the_same(void **state)
+{
+	static const int64_t dims[4][4] = { { 40, 24, 3, 3 }, { 40 }, { 16, 20, 1, 1 }, { 70, 16 } };
+	static const char *const names[] = { "conv.weight", "conv.bias", "grouped.weight", "linear.weight" };
+	static const int ndim[] = { 4, 1, 4, 2 };
+	static const enum dtype dtypes[] = { F32, F16, BF16 };
+	struct st_tensor t[4];
+	struct safetensors st = { .path = "file", .t = t, .n = 4 };
+
+	(void)state;
+	scope_open();
+	for (int i = 0; i < 4; i++) {
+		t[i] = (struct st_tensor){ .name = names[i], .dtype = ST_F32, .ndim = ndim[i], .n = 1 };
+		memcpy(t[i].dim, dims[i], sizeof(dims[i]));
+		for (int k = 0; k < ndim[i]; k++)
+			t[i].n *= t[i].dim[k];
+		t[i].data = random_floats((uint64_t)i, t[i].n);
+	}
+	for (size_t d = 0; d < 3; d++) {
+		struct small_net plain, packed;
+		float *first = random_floats(9, 2 * 5 * 6 * 24);
+		struct tensor *x = tensor_from(F32, 4, (int64_t[]){ 2, 5, 6, 24 }, first);
+		struct tensor *want = small_net_forward(&plain, &st, dtypes[d], false, x);
+		struct tensor *got = small_net_forward(&packed, &st, dtypes[d], true, x);
+		float *a = xmalloc((size_t)want->n * sizeof(*a)), *b = xmalloc((size_t)want->n * sizeof(*b));
+
+		tensor_get(want, a);
+		tensor_get(got, b);
+		assert_memory_equal(a, b, (size_t)want->n * sizeof(*a));
+		assert_null(packed.conv.w->buf);
+		assert_null(packed.linear.w->buf);
+		assert_non_null(packed.grouped.w->buf);
+		free(first);
+		free(a);
+		free(b);
+		params_release(&plain.ps);
+		params_release(&packed.ps);
+	}
+	for (int i = 0; i < 4; i++)
+		free((void *)(uintptr_t)t[i].data);
+	scope_close();
+}
+
 static void
 gradients_reach_what_was_used(void **state)
 {
@@ -369,6 +449,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(files_keep_their_layout),
 		cmocka_unit_test(what_does_not_fit_is_listed),
 		cmocka_unit_test(pieces),
+		cmocka_unit_test(packed_nets_compute_the_same),
 		cmocka_unit_test(gradients_reach_what_was_used),
 		cmocka_unit_test(first_values_have_their_spread),
 		cmocka_unit_test(nets_have_the_published_sizes),

@@ -75,6 +75,8 @@ run(int n, int w, int h, double guidance, enum dtype dtype)
 		}
 		t.unet = sd_room_unet(&p, (guidance != 1 ? 2 : 1) * n, h / 4, w / 4);
 		t.decode = sd_room_decode(&p, h / 4, w / 4, 0);
+		/* in the second every copy of weights is there from the start */
+		must(sd_sample_run(&s, job, n));
 		must(sd_sample_run(&s, job, n));
 		gpu_mem(&m);
 		t.peak = m.peak_all;
@@ -90,7 +92,7 @@ run(int n, int w, int h, double guidance, enum dtype dtype)
 	return t;
 }
 
-/* Observed: 0.983 to 1.012 (the text states and what is on its way to the device are not counted). */
+/* Observed: 0.980 to 0.993 (the text states and what is on its way to the device are not counted). */
 static void
 told_and_taken(void **state)
 {
@@ -169,8 +171,8 @@ fitting(void **state)
 	fit("115M", 64, 64, &less, &tile);
 	print_message("in 115 MB: batch %d, tile %d\n", less, tile);
 	assert_true(less >= 1 && less < batch && tile == 0);
-	fit("160M", 256, 256, &batch, &tile);
-	print_message("256 x 256 in 160 MB: batch %d, tile %d\n", batch, tile);
+	fit("125M", 256, 256, &batch, &tile);
+	print_message("256 x 256 in 125 MB: batch %d, tile %d\n", batch, tile);
 	assert_true(batch == 1 && tile > 0);
 }
 
