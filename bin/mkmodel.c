@@ -230,6 +230,8 @@ read_captions(struct captions *c, const char *path)
 	}
 	rec_in_close(&in);
 	rec_release(&r);
+	if (!c->n)
+		die("%s: no captions to learn from", path);
 }
 
 /* A folder of its own for the tokenizer, until it is copied into the model. */

@@ -84,7 +84,7 @@ config_text(const struct seg_trainer *t, bool whole)
 		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",%s", t->at.step, t->at.epoch,
 		    t->set.provenance);
 	}
-	sb_puts(&sb, "}\n");
+	sb_puts(&sb, whole ? "}\n" : "}");
 	return sb.s;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum part { DOWN, UP, ALPHA, PARTS };
+enum { LISTED = 40 }; /* misfits that are told one by one */
 
 /* What is being read. */
 struct reader {
@@ -23,8 +24,9 @@ struct reader {
 static void
 complain(struct reader *r, const char *word, const char *name)
 {
-	warn("%s: %s %s", r->f->path, word, name);
-	r->bad++;
+	/* not a thousand lines, when it is another net's file */
+	if (r->bad++ < LISTED)
+		warn("%s: %s %s", r->f->path, word, name);
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */
@@ -304,7 +306,8 @@ read_file(struct lora_file *f, const char *path, const char *beside, const struc
 			e->alpha = alpha[e->net] != 0 ? alpha[e->net] : e->rank;
 	}
 	if (ret == 0 && r.bad)
-		ret = err("%s: does not fit this model (%d tensors)", path, r.bad);
+		ret = err("%s: does not fit this model (%d tensors%s)", path, r.bad,
+		    r.bad > LISTED ? ", of which the first are named" : "");
 	else if (ret == 0 && f->n == 0)
 		ret = err("%s: holds no LoRA", path);
 	free(r.have);

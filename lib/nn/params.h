@@ -120,7 +120,7 @@ bool param_permuted(const struct param *);
 enum {
 	PARAMS_EXTRA = 1,   /* extra or */
 	PARAMS_MISSING = 2, /* missing tensors are no errors */
-	PARAMS_LIST = 4     /* every misfit is said on stderr, a line each, and only counted in the message */
+	PARAMS_LIST = 4     /* misfits are said on stderr, a line each (40 at most), and only counted in the message */
 };
 /* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
  * the prefix; each is read once, a piece at a time, and kept in its own type where the values have it.

@@ -100,7 +100,8 @@ put_shape(struct sb *sb, int ndim, const int64_t *dim)
 	sb_putc(sb, ']');
 }
 
-/* The first few in the message, or each on stderr. */
+/* The first few in the message, or each on stderr: not a thousand of them, when it is another net's file. */
+enum { TOLD = 8, LISTED = 40 };
 struct misfits {
 	struct sb sb;
 	const char *path;
@@ -121,9 +122,9 @@ complain(struct misfits *m, const char *word, const char *name, const struct par
 		sb_puts(&sb, ", not ");
 		put_shape(&sb, p->ndim, p->dim);
 	}
-	if (m->list)
+	if (m->list && m->n < LISTED)
 		warn("%s: %s", m->path, sb.s);
-	else if (m->n < 8)
+	else if (!m->list && m->n < TOLD)
 		sb_printf(&m->sb, "%s%s", m->n ? "; " : ": ", sb.s);
 	m->n++;
 	sb_release(&sb);
@@ -133,10 +134,10 @@ complain(struct misfits *m, const char *word, const char *name, const struct par
 static int
 verdict(struct misfits *m)
 {
-	if (m->n > 8 && !m->list)
-		sb_printf(&m->sb, "; and %d more", m->n - 8);
+	if (m->n > TOLD && !m->list)
+		sb_printf(&m->sb, "; and %d more", m->n - TOLD);
 	if (m->list && m->n)
-		sb_printf(&m->sb, " (%d tensors)", m->n);
+		sb_printf(&m->sb, " (%d tensors%s)", m->n, m->n > LISTED ? ", of which the first are named" : "");
 	if (m->n)
 		err("%s: does not fit this network%s", m->path, m->sb.s);
 	sb_release(&m->sb);
