@@ -1,8 +1,7 @@
-#!/bin/bash
+#!/bin/sh
 # What is wrong with the input of a pipeline is said in one clear line each, with the right exit status, and
-# what is right goes on. bash, for its pipefail.
+# what is right goes on.
 . "${0%/*}/lib.sh"
-set -o pipefail
 
 # said STATUS LINES OUT NAME PATTERN COMMAND...: the command exits so, says so many lines, the first of them
 # like this, each by the program's name, and writes OUT lines (-: any number)
