@@ -11,8 +11,8 @@ unset XDG_CACHE_HOME TMPDIR
 
 rc 0 'both jobs' sh "$demo" 'work/a folder'
 cp stderr said
-like 'at the end it says what came out' "$(tail -n 6 said | tr '\n' ' ')" \
-    '*IoU\ [01].[0-9]*\ on\ 2\ held-out*FID\ [0-9]*.[0-9]*\ before\ *,\ [0-9]*.[0-9]*\ after\ *random*not\ comparable*Time:*'
+like 'at the end it says what came out' "$(tail -n 7 said | tr '\n' ' ')" \
+    '*IoU\ [01].[0-9]*\ on\ 4\ held-out*FID\ [0-9]*.[0-9]*\ before\ *,\ [0-9]*.[0-9]*\ after\ *random*not\ comparable*Time:*'
 ok 'a sheet of masks' test -s 'work/a folder/masks.png'
 ok 'a sheet of real images, before and after' test -s 'work/a folder/images.png'
 is 'the same prompts and seeds before and after' \
