@@ -147,7 +147,7 @@ chain_rule(const struct lora_pair *p, const struct params *dense)
 	return d > worst ? d : worst;
 }
 
-/* Observed: values 3e-7, gradients 9.6e-6. */
+/* Observed: values 3e-7, none of it 2e-7, gradients 9.6e-6. */
 static void
 beside_and_merged(void **state)
 {
@@ -187,9 +187,13 @@ beside_and_merged(void **state)
 	print_message("half of it: %.2g apart (bound 2e-6)\n", d);
 	assert_true(d < 2e-6);
 	lora_strength(&l, 0);
-	assert_true(apart(forward(&m), plain) == 0);
+	d = apart(forward(&m), plain);
+	/* where gradients are wanted images are made larger before a convolution, not in it: other roundings */
+	print_message("none of it: %.2g apart (bound 2e-6)\n", d);
+	assert_true(d < 2e-6);
 	lora_strength(&l, 1);
 	lora_release(&l);
+	m.checkpointing = false;
 	assert_true(apart(forward(&m), plain) == 0);
 	scope_close();
 	unet_release(&m);
