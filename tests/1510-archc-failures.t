@@ -120,6 +120,7 @@ for o in late late.tar; do
 	exec 3>in
 	cat here.jsonl >&3
 	until [ -n "$(left)" ]; do
+		kill -0 $! || break
 		sleep 0.01
 	done
 	echo mine >$o
@@ -199,6 +200,7 @@ pid=$!
 exec 3>in
 cat here.jsonl >&3
 until [ -n "$(left)" ]; do
+	kill -0 $pid || break
 	sleep 0.01
 done
 kill -INT $pid # which a shell has its background jobs ignore
