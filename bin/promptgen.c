@@ -136,116 +136,6 @@ one(struct rec *r, struct rec_out *out, void *ctx)
 
 static struct morph m;
 
-/* The files of rows that records name, each read once. */
-static struct sidecar {
-	char *path;
-	struct st_tensor t;
-} *sidecars;
-static size_t nsidecars, capsidecars;
-
-static const struct st_tensor *
-sidecar(const char *path)
-{
-	struct sidecar *s;
-
-	for (size_t i = 0; i < nsidecars; i++)
-		if (strcmp(sidecars[i].path, path) == 0)
-			return &sidecars[i].t;
-	sidecars = xgrow(sidecars, &capsidecars, nsidecars + 1, sizeof(*sidecars));
-	s = &sidecars[nsidecars];
-	if (npy_read(&s->t, path))
-		return NULL;
-	if (s->t.ndim != 2 || s->t.dtype != ST_F32) {
-		free((void *)s->t.data);
-		err("%s: want rows of 32-bit floats", path);
-		return NULL;
-	}
-	s->path = xstrdup(path);
-	nsidecars++;
-	return &s->t;
-}
-
-/* Room for one more row of d floats. -1: others have another length. */
-static int
-want_row(int64_t d)
-{
-	if (m.d && d != m.d)
-		return err("a vector of %lld numbers, not %lld as the first", (long long)d, (long long)m.d);
-	m.d = d;
-	m.x = xgrow(m.x, &m.xcap, (size_t)((m.rows + 1) * d), sizeof(*m.x));
-	return 0;
-}
-
-static int
-inline_row(const struct rec_field *f)
-{
-	struct json j;
-	int ret = 0, v = 1;
-	double x;
-
-	if (json_parse(&j, f->raw, f->rawlen))
-		return err_prefix("embedding");
-	if (j.v[0].type != JSON_ARRAY || j.v[0].size < 1 || want_row(j.v[0].size))
-		ret = j.v[0].type == JSON_ARRAY && j.v[0].size ? -1 : err("embedding: want numbers");
-	for (int64_t i = 0; i < m.d && !ret; i++, v = j.v[v].next) {
-		ret = json_num(&j, v, &x);
-		m.x[m.rows * m.d + i] = (float)x;
-	}
-	json_release(&j);
-	return ret;
-}
-
-static int
-file_row(struct rec *r)
-{
-	const char *path = rec_path(r, "embedding_file");
-	const struct st_tensor *t = path ? sidecar(path) : NULL;
-	int64_t at = -1;
-
-	if (!path)
-		return err("no embedding and no embedding_file: embed(1) makes them");
-	if (!t)
-		return -1;
-	if (rec_int(r, "embedding_row", &at) != 1 || at < 0 || at >= t->dim[0])
-		return err("embedding_row: want one of the %lld rows of %s", (long long)t->dim[0], path);
-	if (want_row(t->dim[1]))
-		return -1;
-	memcpy(m.x + m.rows * m.d, (const float *)t->data + at * m.d, (size_t)m.d * sizeof(*m.x));
-	return 0;
-}
-
-static int
-read_row(struct rec *r)
-{
-	const struct rec_field *f = rec_get(r, "embedding");
-
-	if (f ? inline_row(f) : file_row(r))
-		return -1;
-	for (int64_t i = 0; i < m.d; i++)
-		if (!isfinite(m.x[m.rows * m.d + i]))
-			return err("its vector is not finite");
-	return 0;
-}
-
-/* All vectors are to be made in one way. */
-static int
-check_origin(struct rec *r)
-{
-	static const char *const field[] = { "embedding_network", "embedding_preprocess", "embedding_weights" };
-	static char *first[3];
-
-	for (int i = 0; i < 3; i++) {
-		const char *s = rec_str(r, field[i]);
-
-		if (!m.n)
-			first[i] = s ? xstrdup(s) : NULL;
-		else if ((s == NULL) != (first[i] == NULL) || (s && strcmp(s, first[i]) != 0))
-			return err("%s is %s, that of the first %s", field[i], s ? s : "not there",
-			    first[i] ? first[i] : "is not there");
-	}
-	return 0;
-}
-
 static const char *
 renamed(const char *label)
 {
@@ -275,7 +165,7 @@ gather(struct rec *r, void *ctx)
 
 	(void)ctx;
 	label = label ? renamed(label) : "undefined";
-	if (!path || check_origin(r) || read_row(r) || with_cluster(r, 0, label, &sb))
+	if (!path || morph_read_row(&m, r) || with_cluster(r, 0, label, &sb))
 		return -1;
 	sb_release(&sb);
 	m.item = xgrow(m.item, &m.cap, (size_t)m.n + 1, sizeof(*m.item));
@@ -614,11 +504,6 @@ main(int argc, char **argv)
 	files = (const char *const *)argv + at;
 	n = (size_t)(argc - at);
 	code = looks ? by_looks(files, n, o.outliers > 0) : rec_filter(&ro, files, n, one, NULL);
-	for (size_t i = 0; i < nsidecars; i++) {
-		free(sidecars[i].path);
-		free((void *)sidecars[i].t.data);
-	}
-	free(sidecars);
 	for (size_t i = 0; i < ntemplates; i++)
 		template_release(&templates[i]);
 	free(templates);

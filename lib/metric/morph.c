@@ -332,9 +332,9 @@ morph_release(struct morph *m)
 	for (int i = 0; i < m->nprompt; i++)
 		free(m->prompt[i].text);
 	free(m->item);
-	free(m->x);
 	free(m->label);
 	free(m->prompt);
 	kmeans_release(&m->clusters);
+	morph_rows_release(m);
 	*m = (struct morph){ 0 };
 }

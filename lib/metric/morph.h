@@ -8,6 +8,7 @@
 
 #include "data/look.h"
 #include "data/rec.h"
+#include "data/safetensors.h"
 #include "metric/cluster_score.h"
 #include "metric/kmeans.h"
 
@@ -36,6 +37,12 @@ struct morph_prompt {
 	bool taken;
 };
 
+/* A file of rows that records name. */
+struct morph_file {
+	char *path;
+	struct st_tensor t;
+};
+
 struct morph {
 	struct morph_item *item;
 	int64_t n;
@@ -43,6 +50,9 @@ struct morph {
 	int64_t d, rows;
 	float *x;         /* [rows,d] */
 	size_t xcap;
+	struct morph_file *file;
+	size_t nfile, fcap;
+	char *origin[3];  /* the first record's network, preprocessing and weights, or NULL */
 	char **label;     /* sorted by morph_sort_labels */
 	int nlabel;
 	size_t lcap;
@@ -50,6 +60,13 @@ struct morph {
 	int nprompt;
 	struct kmeans clusters;
 };
+
+/* ---- vectors (morph_rows.c) ----------------------------------------------------------------- */
+
+/* A record's vector, its `embedding` or the row of embedding_file that embedding_row names, goes to x behind
+ * the last row; the caller counts it. All must be made in one way and as long. -1 with a message. */
+int morph_read_row(struct morph *, struct rec *);
+void morph_rows_release(struct morph *);
 
 /* ---- outliers ----------------------------------------------------------------------------- */
 

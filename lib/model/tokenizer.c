@@ -5,12 +5,11 @@
 #include "base/intern.h"
 #include "base/mem.h"
 #include "data/json.h"
+#include "model/token_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <utf8proc.h>
 
 /* Two neighbours and what they become; better ranks are lower. */
 struct merge {
@@ -32,29 +31,6 @@ struct tokenizer_tables {
 	} special[3];
 	int nspecial;
 };
-
-/* ---- bytes as letters ------------------------------------------------------------------------ */
-
-/* GPT-2's alphabet: printable Latin-1 bytes stand for themselves, the others for U+0100 and up. */
-static int
-byte_letter(int byte)
-{
-	int n = 0;
-
-	if ((byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174)
-		return byte;
-	for (int b = 0; b < byte; b++)
-		n += !((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174);
-	return 256 + n;
-}
-
-static void
-put_letter(struct sb *sb, int byte)
-{
-	utf8proc_uint8_t u[4];
-
-	sb_put(sb, u, (size_t)utf8proc_encode_char(byte_letter(byte), u));
-}
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -246,7 +222,7 @@ tokenizer_open(struct tokenizer *tok, const char *dir)
 	for (int b = 0; b < 256 && ret == 0; b++)
 		for (int end = 0; end < 2 && ret == 0; end++) {
 			sb_clear(&sb);
-			put_letter(&sb, b);
+			token_letter(&sb, b);
 			sb_puts(&sb, end ? "</w>" : "");
 			tok->tab->byte[b][end] = find(tok->tab, sb.s);
 			if (tok->tab->byte[b][end] < 0)
@@ -270,104 +246,6 @@ tokenizer_close(struct tokenizer *tok)
 		free(tok->tab);
 	}
 	tok->tab = NULL;
-}
-
-/* ---- text to words --------------------------------------------------------------------------- */
-
-static bool
-is_space(int32_t c)
-{
-	utf8proc_category_t k = utf8proc_category(c);
-
-	return (c >= 9 && c <= 13) || c == 0x85 || k == UTF8PROC_CATEGORY_ZS ||
-	    k == UTF8PROC_CATEGORY_ZL || k == UTF8PROC_CATEGORY_ZP;
-}
-
-static bool
-is_letter(int32_t c)
-{
-	utf8proc_category_t k = utf8proc_category(c);
-
-	return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;
-}
-
-static bool
-is_number(int32_t c)
-{
-	utf8proc_category_t k = utf8proc_category(c);
-
-	return k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO;
-}
-
-/* NFC, white space runs to one space, lower case. Caller frees; NULL with a message. */
-static char *
-normalize(const char *text, size_t len, size_t *out_len)
-{
-	utf8proc_uint8_t *nfc = NULL;
-	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &nfc,
-	    UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-	struct sb sb = { 0 };
-	bool space = false;
-
-	if (n < 0) {
-		err("text: %s", utf8proc_errmsg(n));
-		return NULL;
-	}
-	for (utf8proc_ssize_t i = 0; i < n;) {
-		utf8proc_uint8_t u[4];
-		utf8proc_int32_t c;
-		utf8proc_ssize_t step = utf8proc_iterate(nfc + i, n - i, &c);
-
-		i += step > 0 ? step : 1;
-		if (is_space(c)) {
-			if (!space)
-				sb_putc(&sb, ' ');
-			space = true;
-			continue;
-		}
-		space = false;
-		/* the one letter whose lower case is two: LATIN CAPITAL LETTER I WITH DOT ABOVE */
-		if (c == 0x130) {
-			sb_puts(&sb, "i\xcc\x87");
-			continue;
-		}
-		sb_put(&sb, u, (size_t)utf8proc_encode_char(utf8proc_tolower(c), u));
-	}
-	free(nfc);
-	*out_len = sb.len;
-	return sb.s ? sb.s : xstrdup("");
-}
-
-/* Length of the word at s by CLIP's pattern, 0 for a space: a contraction, letters, ONE number, or a
- * run of anything else. */
-static size_t
-word_length(const char *s, size_t len)
-{
-	static const char *const contractions[] = { "'s", "'t", "'re", "'ve", "'m", "'ll", "'d" };
-	utf8proc_int32_t c;
-	utf8proc_ssize_t step;
-	size_t n = 0;
-	bool letters;
-
-	for (size_t i = 0; i < sizeof(contractions) / sizeof(*contractions); i++) {
-		size_t k = strlen(contractions[i]);
-
-		if (k <= len && memcmp(s, contractions[i], k) == 0)
-			return k;
-	}
-	step = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &c);
-	if (step <= 0 || is_space(c))
-		return 0;
-	if (is_number(c))
-		return (size_t)step;
-	letters = is_letter(c);
-	while (n < len) {
-		step = utf8proc_iterate((const utf8proc_uint8_t *)s + n, (utf8proc_ssize_t)(len - n), &c);
-		if (step <= 0 || is_space(c) || is_number(c) || is_letter(c) != letters)
-			break;
-		n += (size_t)step;
-	}
-	return n;
 }
 
 /* ---- words to ids ---------------------------------------------------------------------------- */
@@ -432,7 +310,7 @@ tokenizer_encode(const struct tokenizer *tok, const char *text, size_t len, int3
 
 	if (max < 2)
 		return err("no room for %d ids", max);
-	s = normalize(text, len, &n);
+	s = token_normalize(text, len, &n);
 	if (!s)
 		return -1;
 	put_id(&out, tok->bos);
@@ -447,7 +325,7 @@ tokenizer_encode(const struct tokenizer *tok, const char *text, size_t len, int3
 				    memcmp(s + end, t->special[k].text, t->special[k].len) == 0)
 					special = k;
 		while (at < end) {
-			step = word_length(s + at, end - at);
+			step = token_word(s + at, end - at);
 			if (step)
 				encode_word(t, s + at, step, &out);
 			at += step ? step : 1;
@@ -496,7 +374,7 @@ learn_word(struct learner *l, const char *s, size_t len)
 		*w = (struct word){ xcalloc(len, sizeof(int)), len, 0 };
 		for (size_t i = 0; i < len; i++) {
 			sb_clear(&sb);
-			put_letter(&sb, (unsigned char)s[i]);
+			token_letter(&sb, (unsigned char)s[i]);
 			sb_puts(&sb, i + 1 == len ? "</w>" : "");
 			w->sym[i] = intern_add(&l->sym, sb.s);
 		}
@@ -590,18 +468,18 @@ tokenizer_learn(const char *const *captions, size_t n, int merges, const char *d
 	for (int end = 0; end < 2; end++)
 		for (int b = 0; b < 256; b++) {
 			sb_clear(&sb);
-			put_letter(&sb, b);
+			token_letter(&sb, b);
 			sb_puts(&sb, end ? "</w>" : "");
 			intern_add(&l.sym, sb.s);
 		}
 	for (size_t i = 0; i < n && ret == 0; i++) {
 		size_t len, at = 0, step;
-		char *s = normalize(captions[i], strlen(captions[i]), &len);
+		char *s = token_normalize(captions[i], strlen(captions[i]), &len);
 
 		if (!s)
 			ret = -1;
 		for (; s && at < len; at += step ? step : 1) {
-			step = word_length(s + at, len - at);
+			step = token_word(s + at, len - at);
 			if (step)
 				learn_word(&l, s + at, step);
 		}
