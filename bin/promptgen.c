@@ -431,7 +431,7 @@ by_looks(const char *const *files, size_t n, bool remove)
 	if (remove) {
 		morph_look(&m, &o.limits);
 		removed = morph_remove(&m);
-		if (removed && !ro.quiet)
+		if (removed && m.rows && !ro.quiet)
 			warn("%lld of %lld images are removed", (long long)removed, (long long)m.n);
 	}
 	if (!m.rows) {

@@ -115,9 +115,9 @@ embed -q --network dino --weights dino.safetensors -o rows.npy s.jsonl >e.jsonl
 rc 0 'outliers' promptgen -q --preset mep-histo --clusters 2 --min-contours 0 --min-std-h 0 --min-mean-s 0 --min-std-s 0 --min-mean-v 0 --min-std-v 0 --min-var-l 0 e.jsonl
 is 'none by rules that all pass' "$(wc -l <stdout)" 6
 ok 'the numbers are in the records' grep -q '"mean_v":.*,"median_v":.*,"std_v":.*,"std_h":.*,"var_l":.*,"n_contour":' stdout
-rc 0 'all by one that none does' promptgen --preset mep-histo --clusters 2 --min-contours 1000 e.jsonl
+rc 2 'all by one that none does' promptgen --preset mep-histo --clusters 2 --min-contours 1000 e.jsonl
 is 'nothing comes out' "$(wc -l <stdout)" 0
-like 'and it is said' "$(cat stderr)" 'promptgen: 6 of 6 images are removed'
+is 'and it is said' "$(cat stderr)" 'promptgen: all 6 images were removed; --outliers keep leaves them'
 mv s/3_image.png gone.png
 rc 1 'an image that is not there' promptgen -q --preset mep-histo --clusters 2 --min-contours 0 --min-std-h 0 --min-mean-s 0 --min-std-s 0 --min-mean-v 0 --min-std-v 0 --min-var-l 0 e.jsonl
 like 'is told' "$(cat stderr)" 'promptgen: e.jsonl:3: *'
