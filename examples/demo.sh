@@ -39,8 +39,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -z "$inception" ] || [ -r "$inception" ] || usage "$inception: no file or folder that can be read"
-images=${IMAGES:-1500} epochs=${EPOCHS:-9} # masks
-singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-600} samples=${SAMPLES:-200}
+images=${IMAGES:-1500} epochs=${EPOCHS:-6} # masks
+singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-700} samples=${SAMPLES:-200}
 sampling=${SAMPLING:-12} model=${MODEL:-small}
 [ -z "$inception" ] || inception=$(absolute "$inception")
 dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
