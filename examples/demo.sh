@@ -84,8 +84,8 @@ say "1. Which Vulkan device is there?"
 run "gpuinfo"
 
 say "2. Draw crowds of rectangles and ellipses, whose masks are the rectangles; and single shapes with captions."
-run "shapegen -q -n $images --height 104 --width 104 --min 6 --max 10 --strict-masks -s 1 -o crowds >drawn.jsonl"
-run "shapegen -q -n $singles --height 32 --width 32 --min 12 --max 20 --single -s 2 -o singles >>drawn.jsonl"
+run "shapegen -q -j 8 -n $images --height 104 --width 104 --min 6 --max 10 --strict-masks -s 1 -o crowds >drawn.jsonl"
+run "shapegen -q -j 8 -n $singles --height 32 --width 32 --min 12 --max 20 --single -s 2 -o singles >>drawn.jsonl"
 
 say "3. Pack them into one archive, as data sets come."
 run "archc -q -o shapes.tar.gz drawn.jsonl >packed.jsonl"
