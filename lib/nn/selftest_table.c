@@ -1,11 +1,8 @@
 #include "nn/selftest_table.h"
 
-#include "base/mem.h"
 #include "tensor/ops.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 int64_t
 selftest_count(const struct selftest_in *in)
@@ -236,132 +233,17 @@ UNARY(matmul_t, op_matmul(in[0], in[1], true, true))
 UNARY(linear, op_linear(in[0], in[1], in[2]))
 UNARY(attention, op_attention(in[0], in[1], in[2], 2, 0, false))
 
-static void
-ref_matmul(const struct selftest_check *c, double *const *in, double *out)
-{
-	bool t = c->variant;
-	int64_t m = c->in[0].dim[t], k = c->in[0].dim[!t], n = c->in[1].dim[!t];
-
-	for (int64_t i = 0; i < m; i++)
-		for (int64_t j = 0; j < n; j++) {
-			double s = 0;
-
-			for (int64_t l = 0; l < k; l++)
-				s += in[0][t ? l * m + i : i * k + l] * in[1][t ? j * k + l : l * n + j];
-			out[i * n + j] = s;
-		}
-}
-
-static void
-ref_linear(const struct selftest_check *c, double *const *in, double *out)
-{
-	int64_t m = c->in[0].dim[0], k = c->in[0].dim[1], n = c->in[1].dim[0];
-
-	for (int64_t i = 0; i < m; i++)
-		for (int64_t j = 0; j < n; j++) {
-			double s = in[2][j];
-
-			for (int64_t l = 0; l < k; l++)
-				s += in[0][i * k + l] * in[1][j * k + l];
-			out[i * n + j] = s;
-		}
-}
-
-static void
-ref_attention(const struct selftest_check *c, double *const *in, double *out)
-{
-	int64_t T = c->in[0].dim[1], S = c->in[1].dim[1], C = c->in[0].dim[2], d = C / 2;
-	double *p = xcalloc((size_t)S, sizeof(*p));
-
-	for (int64_t r = 0; r < c->in[0].dim[0] * T * 2; r++) {
-		int64_t h = r % 2, t = r / 2 % T, n = r / 2 / T;
-		double sum = 0;
-
-		for (int64_t s = 0; s < S; s++) {
-			double dot = 0;
-
-			for (int64_t i = 0; i < d; i++)
-				dot += in[0][(n * T + t) * C + h * d + i] * in[1][(n * S + s) * C + h * d + i];
-			sum += p[s] = exp(dot / sqrt((double)d));
-		}
-		for (int64_t i = 0; i < d; i++) {
-			double v = 0;
-
-			for (int64_t s = 0; s < S; s++)
-				v += p[s] / sum * in[2][(n * S + s) * C + h * d + i];
-			out[(n * T + t) * C + h * d + i] = v;
-		}
-	}
-	free(p);
-}
-
-/* Convolutions: kernel, stride, padding, groups by variant; the last two are transposed. */
-static const struct {
-	int k, s, p, g;
-} conv_of[] = { { 3, 1, 1, 1 }, { 3, 2, 1, 1 }, { 1, 1, 0, 1 }, { 3, 1, 1, 8 }, { 7, 2, 3, 1 },
-	{ 5, 2, 2, 8 }, { 3, 1, 1, 2 } };
-
 static struct conv
 conv_params(int v)
 {
-	int p = conv_of[v].p;
+	int p = selftest_convs[v].p;
 
-	return (struct conv){ conv_of[v].s, p, p, p, p, 1, conv_of[v].g };
+	return (struct conv){ selftest_convs[v].s, p, p, p, p, 1, selftest_convs[v].g };
 }
 
 #define CONV(v) UNARY(conv##v, op_conv2d(in[0], in[1], in[2], conv_params(v)))
 CONV(0) CONV(1) CONV(2) CONV(3) CONV(4) CONV(5) CONV(6)
 UNARY(conv_t, op_conv_transpose2d(in[0], in[1], NULL, conv_params(1), 1, 1))
-
-static void
-ref_conv(const struct selftest_check *c, double *const *in, double *out)
-{
-	const int64_t *d = c->in[0].dim, *w = c->in[1].dim;
-	int s = conv_of[c->variant].s, p = conv_of[c->variant].p, g = conv_of[c->variant].g;
-	int64_t k = w[1], oh = (d[1] + 2 * p - k) / s + 1, ow = (d[2] + 2 * p - k) / s + 1, at = 0;
-
-	for (int64_t n = 0; n < d[0]; n++)
-		for (int64_t y = 0; y < oh; y++)
-			for (int64_t x = 0; x < ow; x++)
-				for (int64_t o = 0; o < w[0]; o++) {
-					double sum = in[2][o];
-					int64_t first = o / (w[0] / g) * w[3];
-
-					for (int64_t t = 0; t < k * k; t++) {
-						int64_t iy = y * s + t / k - p, ix = x * s + t % k - p;
-
-						if (iy < 0 || iy >= d[1] || ix < 0 || ix >= d[2])
-							continue;
-						for (int64_t i = 0; i < w[3]; i++)
-							sum += in[0][((n * d[1] + iy) * d[2] + ix) * d[3] + first + i] *
-							    in[1][(o * k * k + t) * w[3] + i];
-					}
-					out[at++] = sum;
-				}
-}
-
-/* The transpose of 3x3, stride 2, padding 1, one more row and column: [H,W] -> [2H,2W]. */
-static void
-ref_conv_t(const struct selftest_check *c, double *const *in, double *out)
-{
-	const int64_t *d = c->in[0].dim, *w = c->in[1].dim;
-	int64_t oh = 2 * d[1], ow = 2 * d[2];
-
-	memset(out, 0, (size_t)(d[0] * oh * ow * w[3]) * sizeof(*out));
-	for (int64_t i = 0; i < selftest_count(&c->in[0]); i++) {
-		int64_t o = i % d[3], x = i / d[3] % d[2], y = i / d[3] / d[2] % d[1];
-		int64_t n = i / d[3] / d[2] / d[1];
-
-		for (int64_t t = 0; t < 9; t++) {
-			int64_t oy = 2 * y + t / 3 - 1, ox = 2 * x + t % 3 - 1;
-
-			if (oy < 0 || oy >= oh || ox < 0 || ox >= ow)
-				continue;
-			for (int64_t k = 0; k < w[3]; k++)
-				out[((n * oh + oy) * ow + ox) * w[3] + k] += in[0][i] * in[1][(o * 9 + t) * w[3] + k];
-		}
-	}
-}
 
 /* ---- pooling, resizing, norms ---------------------------------------------------------------- */
 
@@ -542,11 +424,11 @@ ref_loss(const struct selftest_check *c, double *const *in, double *out)
 #define X4O { 4, { 2, 7, 5, 3 }, NORMAL, 0 }
 #define C3 { 1, { 3 }, PARAM, 0 }
 #define CVO(n, o, k, i) { "conv2d, odd", 3, { X4O, { 4, { o, k, k, i }, NORMAL, 0 }, \
-	    { 1, { o }, PARAM, 0 } }, run_conv##n, ref_conv, true, n }
+	    { 1, { o }, PARAM, 0 } }, run_conv##n, selftest_conv, true, n }
 #define U(name, in, v) { #name, 1, { in }, run_##name, ref_unary, true, v }
 #define B(name, y, v) { #name, 2, { X3, y }, run_##name, ref_binary, true, v }
 #define CV(n, o, k, i) { "conv2d", 3, { X4, { 4, { o, k, k, i }, NORMAL, 0 }, { 1, { o }, PARAM, 0 } }, \
-	    run_conv##n, ref_conv, true, n }
+	    run_conv##n, selftest_conv, true, n }
 
 const struct selftest_check selftest_checks[] = {
 	U(exp, X3, EXP), U(log, P3, LOG), U(sqrt, P3, SQRT), U(rsqrt, P3, RSQRT), U(sin, X3, SIN),
@@ -571,16 +453,16 @@ const struct selftest_check selftest_checks[] = {
 	{ "flip", 1, { X3 }, run_flip, ref_shape, true, 4 },
 	{ "pad2d", 1, { X4 }, run_pad, ref_shape, true, 5 },
 	{ "matmul", 2, { { 2, { 37, 29 }, NORMAL, 0 }, { 2, { 29, 70 }, NORMAL, 0 } }, run_matmul,
-	    ref_matmul, true, 0 },
+	    selftest_matmul, true, 0 },
 	{ "matmul transposed", 2, { { 2, { 29, 37 }, NORMAL, 0 }, { 2, { 70, 29 }, NORMAL, 0 } },
-	    run_matmul_t, ref_matmul, true, 1 },
+	    run_matmul_t, selftest_matmul, true, 1 },
 	{ "linear", 3, { { 2, { 5, 24 }, NORMAL, 0 }, { 2, { 36, 24 }, NORMAL, 0 }, { 1, { 36 }, PARAM, 0 } },
-	    run_linear, ref_linear, true, 0 },
+	    run_linear, selftest_linear, true, 0 },
 	{ "attention", 3, { { 3, { 2, 6, 16 }, NORMAL, 0 }, { 3, { 2, 9, 16 }, NORMAL, 0 },
-	    { 3, { 2, 9, 16 }, NORMAL, 0 } }, run_attention, ref_attention, true, 0 },
+	    { 3, { 2, 9, 16 }, NORMAL, 0 } }, run_attention, selftest_attention, true, 0 },
 	CV(0, 12, 3, 8), CV(1, 12, 3, 8), CV(2, 12, 1, 8), CV(3, 8, 3, 1), CV(4, 12, 7, 8),
 	CV(5, 8, 5, 1), CV(6, 12, 3, 4),
-	{ "conv_transpose2d", 2, { X4, { 4, { 8, 3, 3, 12 }, NORMAL, 0 } }, run_conv_t, ref_conv_t, true, 0 },
+	{ "conv_transpose2d", 2, { X4, { 4, { 8, 3, 3, 12 }, NORMAL, 0 } }, run_conv_t, selftest_conv_t, true, 0 },
 	{ "max_pool2d", 1, { X4 }, run_max_pool, ref_image, true, 0 },
 	{ "avg_pool2d", 1, { X4 }, run_avg_pool, ref_image, true, 1 },
 	{ "global_avg_pool", 1, { X4 }, run_global_pool, ref_image, true, 2 },
@@ -617,13 +499,13 @@ const struct selftest_check selftest_checks[] = {
 	{ "instance_norm, odd", 3, { X4O, C3, C3 }, run_instance_norm, ref_norm, true, 2 },
 	{ "batch_norm, odd", 3, { X4O, C3, C3 }, run_batch_norm, ref_norm, true, 3 },
 	{ "attention, odd", 3, { { 3, { 2, 6, 10 }, NORMAL, 0 }, { 3, { 2, 9, 10 }, NORMAL, 0 },
-	    { 3, { 2, 9, 10 }, NORMAL, 0 } }, run_attention, ref_attention, true, 0 },
+	    { 3, { 2, 9, 10 }, NORMAL, 0 } }, run_attention, selftest_attention, true, 0 },
 	{ "matmul, long", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 12 }, NORMAL, 0 } }, run_matmul,
-	    ref_matmul, false, 0 },
+	    selftest_matmul, false, 0 },
 	{ "matmul, long and wide", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } },
-	    run_matmul, ref_matmul, false, 0 },
+	    run_matmul, selftest_matmul, false, 0 },
 	{ "matmul, one column, long", 2, { { 2, { 40, 9000 }, NORMAL, 0 }, { 2, { 9000, 1 }, NORMAL, 0 } },
-	    run_matmul, ref_matmul, false, 0 },
+	    run_matmul, selftest_matmul, false, 0 },
 	{ "max_pool2d alone", 1, { X4 }, run_max_pool, ref_image, false, 0 },
 	{ "max_pool2d alone, odd", 1, { X4O }, run_max_pool, ref_image, false, 0 },
 	{ "avg_pool2d, odd", 1, { X4O }, run_avg_pool, ref_image, true, 1 },

@@ -31,6 +31,19 @@ extern const size_t selftest_nchecks;
 /* Elements of an input. */
 int64_t selftest_count(const struct selftest_in *);
 
+/* References of products (selftest_products.c). */
+void selftest_matmul(const struct selftest_check *, double *const *in, double *out);
+void selftest_linear(const struct selftest_check *, double *const *in, double *out);
+void selftest_attention(const struct selftest_check *, double *const *in, double *out);
+void selftest_conv(const struct selftest_check *, double *const *in, double *out);
+/* The transpose of 3x3, stride 2, padding 1, one more row and column: [H,W] -> [2H,2W]. */
+void selftest_conv_t(const struct selftest_check *, double *const *in, double *out);
+/* Kernel, stride, padding and groups by variant; the last two are transposed. */
+struct selftest_conv_shape {
+	int k, s, p, g;
+};
+extern const struct selftest_conv_shape selftest_convs[];
+
 /* Random numbers, optimisers, sums of gradients and conversions in one storage type; how many failed. */
 int selftest_state(enum dtype, void (*fn)(const struct selftest_result *, void *), void *ctx);
 
