@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL = 48, ACROSS = 3 };
+enum { CELL = 64, ACROSS = 3 };
 
 static struct {
 	const char *sheet;
