@@ -3,6 +3,16 @@
 //! gemm_cpu_bf16: -DBF16 -DTEXEL
 //! gemm_cpu_f16_part: -DF16 -DTEXEL -DPART
 //! gemm_cpu_bf16_part: -DBF16 -DTEXEL -DPART
+//! gemm_cpu_f32_k: -DF32 -DTEXEL -DALONG_K
+//! gemm_cpu_f16_k: -DF16 -DTEXEL -DALONG_K
+//! gemm_cpu_bf16_k: -DBF16 -DTEXEL -DALONG_K
+//! gemm_cpu_f16_k_part: -DF16 -DTEXEL -DALONG_K -DPART
+//! gemm_cpu_bf16_k_part: -DBF16 -DTEXEL -DALONG_K -DPART
+//! gemm_cpu_f32_n: -DF32 -DTEXEL -DALONG_N
+//! gemm_cpu_f16_n: -DF16 -DTEXEL -DALONG_N
+//! gemm_cpu_bf16_n: -DBF16 -DTEXEL -DALONG_N
+//! gemm_cpu_f16_n_part: -DF16 -DTEXEL -DALONG_N -DPART
+//! gemm_cpu_bf16_n_part: -DBF16 -DTEXEL -DALONG_N -DPART
 #version 450
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_control_flow_attributes : require
@@ -13,6 +23,10 @@
  * one subgroup. A lane owns four columns and all TM rows of the tile in an accumulator array; rows of
  * a are loaded one to a lane and handed out by shuffles with constant indices; w is packed so that a
  * load is contiguous: [column tile][group of k][4][SG] groups. See gemm.glsl for what is computed.
+ *
+ * A weight that is used once is read where it lies: ALONG_K where the k of one column lie side by side,
+ * those of the next column `wnext` groups further; ALONG_N where columns do, the next channel `wnext`
+ * quads further.
  */
 #include "gemm_cpu.glsl"
 layout(constant_id = 0) const uint SG = 16; // lanes
@@ -30,10 +44,18 @@ main()
 	const tile t = tile_of();
 	const uint first = t.row * TM, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k), kpad = (k + GROUPS - 1) / GROUPS * GROUPS;
-	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * 4 * SG + lane);
 	vec4 acc[TM];
 	place at[RS];
 	step s = step_at(kbegin);
+#if defined(ALONG_K)
+	const int by = wnext;
+	int wat = int(4 * min(q0 + t.col * SG + lane, qend - 1)) * by + int(kbegin);
+#elif defined(ALONG_N)
+	const int by = wnext;
+	int wat = wat_at(kbegin, by) + int(min(q0 + t.col * SG + lane, qend - 1));
+#else
+	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * 4 * SG + lane);
+#endif
 
 	[[unroll]] for (uint i = 0; i < TM; i++)
 		acc[i] = vec4(0);
@@ -45,14 +67,28 @@ main()
 		const step s0 = s, s1 = GROUPS == 2 ? step_next(s0) : s0;
 		vec4 b[8];
 
+#ifdef ALONG_N
+		const int first = wat;
+
+		wat = wat_next(wat, s0, by);
+		[[unroll]] for (uint j = 0; j < 8; j++)
+			b[j] = j < 8 / GROUPS ? QUAD(w, first + int(j) * by) : QUAD(w, wat + int(j - 8 / GROUPS) * by);
+		if (GROUPS == 2)
+			wat = wat_next(wat, s1, by);
+#else
 		[[unroll]] for (uint c = 0; c < 4; c++) {
 			float v[8];
 
+#ifdef ALONG_K
+			EIGHT(w, wat + int(c) * by, wat + int(c) * by + 1, v);
+#else
 			EIGHT(w, wat + int(c * SG), wat + int((4 + c) * SG), v);
+#endif
 			[[unroll]] for (uint j = 0; j < 8; j++)
 				b[j][c] = v[j];
 		}
-		wat += int(GROUPS * 4 * SG);
+		wat += WAT_STEP;
+#endif
 		[[unroll]] for (uint r = 0; r < RS; r++) {
 			float x[8];
 

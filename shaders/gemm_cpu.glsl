@@ -7,18 +7,52 @@
 #ifdef F32
 layout(binding = 0, rgba32f) uniform readonly imageBuffer a;
 layout(binding = 1, rgba32f) uniform readonly imageBuffer w;
+#define QUAD(buf, i) imageLoad(buf, i)
 #define GROUPS 2
 #define EIGHT(buf, i0, i1, v) { const vec4 lo = imageLoad(buf, i0), hi = imageLoad(buf, i1); \
 	[[unroll]] for (uint j = 0; j < 4; j++) { v[j] = lo[j]; v[4 + j] = hi[j]; } }
 #else
 layout(binding = 0, rgba32ui) uniform readonly uimageBuffer a;
+#ifdef ALONG_N
+layout(binding = 1, rg32ui) uniform readonly uimageBuffer w;
+#define QUAD(buf, i) ld4(imageLoad(buf, i).xy)
+#else
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer w;
+#endif
 #define GROUPS 1
 #define EIGHT(buf, i0, i1, v) { const uvec4 u = imageLoad(buf, i0); \
 	const vec4 lo = ld4(u.xy), hi = ld4(u.zw); \
 	[[unroll]] for (uint j = 0; j < 4; j++) { v[j] = lo[j]; v[4 + j] = hi[j]; } }
 #endif
 IN4F(2, bias_);
+
+#if defined(ALONG_K)
+#define WAT_STEP int(GROUPS)
+#else
+#define WAT_STEP int(GROUPS * 4 * SG)
+#endif
+
+#ifdef ALONG_N
+// Where the weights of group `at` of k begin; and of the next, s being this one.
+int
+wat_at(uint at, int by)
+{
+	const uint tap = quotient(at, c), row = quotient(tap, kw);
+
+	return WEIGHT_BASE + int(row) * WEIGHT_DOWN + int(tap - row * kw) * WEIGHT_RIGHT + int(at - tap * c) * (8 / GROUPS) * by;
+}
+
+int
+wat_next(int wat, step s, int by)
+{
+	const bool tap = s.q + 1 == s.c, line = tap && s.kx + s.dil == s.line;
+
+	const int group = 8 / GROUPS * by;
+
+	wat += group + (tap ? s.wtap - int(s.c) * group : 0);
+	return wat + (line ? s.wline : 0);
+}
+#endif
 
 #ifdef PART
 SSBO(3, writeonly, WIDE4, y);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES = 64 * 4, CHUNK = 16 << 20, SMALL = 1 << 20, MIN_BYTES = 256 };
+enum { CLASSES = 64 * 4, CHUNK = 16 << 20, SMALL = 1 << 20, MIN_BYTES = 256, PAGE = 64 << 10 };
 
 static const char *const kind_names[MEM_KINDS] = { "parameters", "gradients", "optimizer",
 	"activations", "workspace", "packed weights", "data" };
@@ -43,6 +43,17 @@ size_class(size_t bytes, size_t *rounded)
 	sub = (unsigned)((bytes - ((size_t)1 << e) + step - 1) / step);
 	*rounded = ((size_t)1 << e) + sub * step;
 	return e * 4 + sub;
+}
+
+/* The same; but what stays to the end, and is large, takes little more than it wants. */
+static unsigned
+class_for(size_t bytes, enum gpu_mem kind, size_t *rounded)
+{
+	const unsigned class = size_class(bytes, rounded);
+
+	if ((kind == MEM_PARAM || kind == MEM_GRAD || kind == MEM_OPT) && bytes > SMALL)
+		*rounded = (bytes + 15 + PAGE - 1) / PAGE * PAGE;
+	return class;
 }
 
 static int
@@ -260,7 +271,7 @@ struct gbuf *
 gbuf_new(size_t bytes, enum gpu_mem kind)
 {
 	size_t rounded;
-	unsigned class = size_class(bytes, &rounded);
+	unsigned class = class_for(bytes, kind, &rounded);
 	struct gbuf *b;
 
 	if (gpu_counting)
@@ -308,6 +319,8 @@ gbuf_unref(struct gbuf *b)
 	}
 	stat.pooled += b->size;
 	class = size_class(b->size - 15, &rounded);
+	if (rounded > b->size)
+		class--; /* it serves all of the class below */
 	b->next = pool[class];
 	pool[class] = b;
 }

@@ -504,6 +504,13 @@ const struct selftest_check selftest_checks[] = {
 	    selftest_matmul, false, 0 },
 	{ "matmul, long and wide", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } },
 	    run_matmul, selftest_matmul, false, 0 },
+	/* weights read where they lie */
+	{ "matmul, 64 columns, long", 2, { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 4096, 64 }, NORMAL, 0 } },
+	    run_matmul, selftest_matmul, false, 0 },
+	{ "linear, 64 columns", 3, { { 2, { 5, 64 }, NORMAL, 0 }, { 2, { 64, 64 }, NORMAL, 0 },
+	    { 1, { 64 }, PARAM, 0 } }, run_linear, selftest_linear, true, 0 },
+	{ "linear, 64 columns, long", 3, { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 64, 4096 }, NORMAL, 0 },
+	    { 1, { 64 }, PARAM, 0 } }, run_linear, selftest_linear, false, 0 },
 	{ "matmul, one column, long", 2, { { 2, { 40, 9000 }, NORMAL, 0 }, { 2, { 9000, 1 }, NORMAL, 0 } },
 	    run_matmul, selftest_matmul, false, 0 },
 	{ "max_pool2d alone", 1, { X4 }, run_max_pool, ref_image, false, 0 },

@@ -60,7 +60,7 @@ conv_forward(const struct tensor *x, struct tensor *w, struct tensor *b, const s
 	y = tensor_empty(x->dtype, s->n, s->oh, s->ow, s->groups * co);
 	gemm_run(&(struct gemm){ .op = "op_conv2d", .grid = { s->n, s->oh, s->ow, s->ih, s->iw, s->kh, s->kw,
 	    s->stride, s->dil, s->top, s->left }, .a = widen(x, s->i, ci), .cs = s->groups * ci, .abatch = ci,
-	    .w = pack_of(w, &p), .bias = bias_wide(b, s->groups, co), .y = y, .ycols = s->groups * co,
+	    .w = pack_of(w, &p, s->n * s->oh * s->ow), .bias = bias_wide(b, s->groups, co), .y = y, .ycols = s->groups * co,
 	    .ybatch = co, .slope = slope });
 	pack_done(w);
 	if (co != s->o)
@@ -134,7 +134,7 @@ transpose_phase(const struct tensor *gy, struct tensor *w, const struct tensor *
 		return;
 	gemm_run(&(struct gemm){ .op = "op_conv_transpose2d", .grid = { s->n, v.n, h.n, s->oh, s->ow, p.th,
 	    p.tw, 1, v.dil, v.before, h.before }, .a = gy, .cs = s->groups * co, .abatch = co,
-	    .w = pack_of(w, &p), .bias = bias, .y = y, .ycols = s->groups * ci, .ybatch = ci,
+	    .w = pack_of(w, &p, s->n * v.n * h.n), .bias = bias, .y = y, .ycols = s->groups * ci, .ybatch = ci,
 	    .on = s->stride == 1 ? 0 : s->ih * s->iw, .oy = s->stride == 1 ? 0 : s->stride * s->iw,
 	    .ox = s->stride == 1 ? 0 : s->stride, .o0 = ry * s->iw + rx, .slope = 1 });
 }

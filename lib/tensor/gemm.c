@@ -72,10 +72,11 @@ struct gemm_push {
 	int32_t stride, dil, top, left;
 	uint32_t ih, iw, c, cs, c0, kw, on, oy, ox, o0, abatch, bbatch, ybatch, psplit, bias;
 	float slope;
+	int32_t wnext;
 };
 
 static enum kernel
-kernel_of(enum dtype d, const struct panel *q, bool part)
+kernel_of(const struct packed *w, const struct panel *q, bool part)
 {
 	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
 		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART }, { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
@@ -84,7 +85,14 @@ kernel_of(enum dtype d, const struct panel *q, bool part)
 	static const enum kernel gpu[3][2] = { { K_GEMM_GPU_F32, K_GEMM_GPU_F32 },
 		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART }, { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
 
-	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[d][part];
+	static const enum kernel along_k[3][2] = { { K_GEMM_CPU_F32_K, K_GEMM_CPU_F32_K },
+		{ K_GEMM_CPU_F16_K, K_GEMM_CPU_F16_K_PART }, { K_GEMM_CPU_BF16_K, K_GEMM_CPU_BF16_K_PART } };
+	static const enum kernel along_n[3][2] = { { K_GEMM_CPU_F32_N, K_GEMM_CPU_F32_N },
+		{ K_GEMM_CPU_F16_N, K_GEMM_CPU_F16_N_PART }, { K_GEMM_CPU_BF16_N, K_GEMM_CPU_BF16_N_PART } };
+
+	if (w->lies != PACKED)
+		return (w->lies == ALONG_K ? along_k : along_n)[w->dtype][part];
+	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[w->dtype][part];
 }
 
 static void
@@ -102,7 +110,15 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 	p->across = (uint32_t)across;
 	p->q0 = (uint32_t)(q->col / 4);
 	p->bbatch = (uint32_t)q->batch;
-	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w->dtype, q, p->splits > 1),
+	if (w->lies == ALONG_K) {
+		p->wnext = (int32_t)(w->p.sn / gemm_unit(w->dtype));
+	} else if (w->lies == ALONG_N) {
+		p->bbatch = (uint32_t)(w->p.base / 4);
+		p->abatch = (uint32_t)(w->p.sy / 4);
+		p->ybatch = (uint32_t)(w->p.sx / 4);
+		p->wnext = (int32_t)(w->p.sc / 4);
+	}
+	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w, q, p->splits > 1),
 	    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
 	        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
 	    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),

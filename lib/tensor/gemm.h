@@ -53,15 +53,16 @@ struct packed {
 	int64_t groups;                  /* of k, of four or eight, as padded */
 	uint64_t version;
 	enum dtype dtype;
+	enum { PACKED, ALONG_K, ALONG_N } lies; /* not PACKED: as in the tensor, see gemm_cpu.comp */
 	struct packed *next;
 };
 
 /* How a linear weight [out,in] or that of a convolution [groups O,KH,KW,I] is packed for its forward. */
 struct pack pack_weight(const struct tensor *w, int64_t groups);
-/* The packed copy of w, borrowed until pack_done(w). Copies of a tensor that is held and wants no
+/* The packed copy of w for a product with so many rows, borrowed until pack_done(w). Copies of a tensor that is held and wants no
  * gradient (a parameter at inference) stay with it until its version moves; others would take memory
- * for long and be stale at the next step. */
-const struct packed *pack_of(struct tensor *w, const struct pack *);
+ * for long and be stale at the next step. Of those, what few rows want is not copied at all. */
+const struct packed *pack_of(struct tensor *w, const struct pack *, int64_t rows);
 void pack_done(struct tensor *w);
 /* A depthwise weight [C,KH,KW,1] as F32 [C / 4, depthwise_taps(KH KW), 4], zeros after the last
  * channel; borrowed likewise. */

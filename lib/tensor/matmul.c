@@ -44,7 +44,7 @@ times(const struct times *t, struct tensor *y, const struct pack *p)
 
 	gemm_run(&(struct gemm){ .op = t->op, .grid = grid_rows(t->m),
 	    .a = t->k == k4 ? t->x : rows_resize(t->x, t->k, k4), .cs = k4,
-	    .abatch = t->shared ? 0 : t->m * k4, .w = pack_of(y, p), .bias = t->bias, .y = z, .ycols = n4,
+	    .abatch = t->shared ? 0 : t->m * k4, .w = pack_of(y, p, t->m), .bias = t->bias, .y = z, .ycols = n4,
 	    .ybatch = t->m * n4, .slope = t->slope });
 	pack_done(y);
 	return p->cols == n4 ? z : rows_resize(z, n4, p->cols);

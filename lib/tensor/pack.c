@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCAL = 64, GPU_LANES = 64, MOVES = 8 /* EACH of pack_rows.comp */ };
+enum { LOCAL = 64, GPU_LANES = 64, MOVES = 8 /* EACH of pack_rows.comp */,
+	FEW_ROWS = 1024 };
 
 int64_t
 gemm_unit(enum dtype d)
@@ -33,7 +34,7 @@ thin_columns(int64_t cols)
 /* A software device's lane takes four columns while that fills tiles; what is left over, if it is
  * little, goes to a tile of its own width whose lanes take rows. */
 static void
-split_columns(struct packed *w)
+split_columns(struct packed *w, enum gpu_mem kind)
 {
 	const int64_t cols = w->p.cols, lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_LANES / 4;
 	const int64_t rest = cols % (4 * lanes);
@@ -61,7 +62,7 @@ split_columns(struct packed *w)
 		p->bytes = 16 * p->batch * (w->p.batch ? w->p.batch : 1);
 		at += round_up(p->bytes, 256);
 	}
-	w->buf = gbuf_new(at ? (size_t)at : 16, MEM_PACK);
+	w->buf = gbuf_new(at ? (size_t)at : 16, kind);
 }
 
 /* Groups as they lie in x. False: they do not lie so. */
@@ -181,6 +182,24 @@ pack_weight(const struct tensor *w, int64_t groups)
 		.sx = in, .sc = 1, .sn = each, .batch = groups, .xbatch = out * each };
 }
 
+/* Can a software device read it where it lies, and does that pay? */
+static int
+lies(const struct tensor *x, const struct pack *p, int64_t rows)
+{
+	const int64_t rest = p->cols % (4 * (int64_t)gpu_info()->subgroup), kt = gemm_unit(x->dtype);
+
+	/* a copy that stays is made once */
+	if ((x->slot < 0 && !x->requires_grad) || !gemm_on_cpu() || rows > FEW_ROWS ||
+	    p->batch > 1 || p->tag || p->ch % kt || p->cols % 4 || (rest && rest <= 32) || !p->th || !p->tw)
+		return PACKED;
+	if (p->sc == 1 && p->sn % kt == 0 && p->base == 0 && (p->th * p->tw == 1 || (p->sx == p->ch &&
+	    p->sy == p->tw * p->ch)))
+		return ALONG_K;
+	if (p->sn == 1 && ((p->base | p->sy | p->sx | p->sc) & 3) == 0)
+		return ALONG_N;
+	return PACKED;
+}
+
 /* The copy of `values` as p says, kept with x. */
 static const struct packed *
 packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
@@ -194,7 +213,7 @@ packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
 	if (!w->buf) {
 		/* an F32 iteration takes two groups */
 		w->groups = round_up(p->th * p->tw * ((p->ch + kt - 1) / kt), x->dtype == F32 ? 2 : 1);
-		split_columns(w);
+		split_columns(w, x->buf ? MEM_PACK : MEM_PARAM);
 	}
 	for (int i = 0; i < w->npanel && !fresh && !gpu_counts(); i++)
 		pack_panel(values, w, &w->panel[i]);
@@ -202,9 +221,23 @@ packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
 }
 
 const struct packed *
-pack_of(struct tensor *x, const struct pack *p)
+pack_of(struct tensor *x, const struct pack *p, int64_t rows)
 {
-	return packed_from(x, x, p);
+	const int how = lies(x, p, rows);
+	struct packed *w;
+	bool fresh;
+
+	if (how == PACKED)
+		return packed_from(x, x, p);
+	w = entry(x, p, &fresh);
+	if (!w->buf) {
+		w->buf = gbuf_ref(x->buf);
+		w->lies = how;
+		w->npanel = 1;
+		w->panel[0] = (struct panel){ .cols = p->cols, .lanes = (uint32_t)gpu_info()->subgroup, .nc = 4,
+			.off = (int64_t)x->off, .bytes = x->n * (int64_t)dtype_size(x->dtype) };
+	}
+	return w;
 }
 
 /* [O,3,KW,I] -> [O,2,KW,I]: taps that fall on the same pixel of the smaller image, for output rows 2y + r. */
