@@ -234,39 +234,43 @@ read_captions(struct captions *c, const char *path)
 		die("%s: no captions to learn from", path);
 }
 
-/* A folder of its own for the tokenizer, until it is copied into the model. */
-static char *
-learn_tokenizer(void)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *dir = xasprintf("%s/phantom-tokenizer.XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	struct captions c = { 0 };
-
-	if (o.captions)
-		read_captions(&c, o.captions);
-	if (!mkdtemp(dir))
-		die("%s:", dir);
-	if (tokenizer_learn((const char *const *)c.v, c.n, (int)o.merges, dir))
-		die("%s", errmsg());
-	for (size_t i = 0; i < c.n; i++)
-		free(c.v[i]);
-	free(c.v);
-	return dir;
-}
+/* A folder of its own for the tokenizer, until it is copied into the model; gone when the program ends. */
+static char *learned;
 
 static void
-drop_tokenizer(char *dir)
+drop_tokenizer(void)
 {
 	static const char *const files[] = { "vocab.json", "merges.txt", "tokenizer_config.json" };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		char *path = path_join(dir, files[i]);
+		char *path = path_join(learned, files[i]);
 
 		unlink(path);
 		free(path);
 	}
-	rmdir(dir);
-	free(dir);
+	rmdir(learned);
+	free(learned);
+}
+
+/* The folder's path; caller frees. */
+static char *
+learn_tokenizer(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	struct captions c = { 0 };
+
+	if (o.captions)
+		read_captions(&c, o.captions);
+	learned = xasprintf("%s/phantom-tokenizer.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(learned))
+		die("%s:", learned);
+	atexit(drop_tokenizer);
+	if (tokenizer_learn((const char *const *)c.v, c.n, (int)o.merges, learned))
+		die("%s", errmsg());
+	for (size_t i = 0; i < c.n; i++)
+		free(c.v[i]);
+	free(c.v);
+	return xstrdup(learned);
 }
 
 static void
@@ -322,7 +326,6 @@ make_embedder(const char *name, int argc, char *const *argv)
 static void
 make(struct sd_files *f, const char *what)
 {
-	char *learned = NULL;
 	struct tokenizer tok;
 
 	f->path = xstrdup(o.out);
@@ -331,7 +334,7 @@ make(struct sd_files *f, const char *what)
 	if (o.classes)
 		set_classes(&f->cfg);
 	if (!f->cfg.classes.classes) {
-		f->tokenizer = o.tokenizer ? xstrdup(o.tokenizer) : (learned = learn_tokenizer());
+		f->tokenizer = o.tokenizer ? xstrdup(o.tokenizer) : learn_tokenizer();
 		if (tokenizer_open(&tok, f->tokenizer))
 			die("%s", errmsg());
 		if (!f->cfg.text.vocab)
@@ -568,10 +571,6 @@ main(int argc, char **argv)
 		info(&f);
 	else
 		write_model(&f, argc, argv);
-	if (!o.info && !o.convert && !o.tokenizer && f.tokenizer) {
-		drop_tokenizer(f.tokenizer);
-		f.tokenizer = NULL;
-	}
 	sd_files_close(&f);
 	if (o.images) {
 		vae_release(&trained);

@@ -179,6 +179,10 @@ sdtrain -q -m mini -o goes -b 4 --max-steps 1 --checkpoint-steps 1 s.jsonl >log 
 said 2 1 0 'sdtrain: another seed goes on' 'sdtrain: goes/checkpoint-1/state.json: the run has seed 0, --seed says 1' \
     'sdtrain -q -m mini -o goes -b 4 --max-steps 2 --resume -s 1 s.jsonl'
 said 2 1 0 'mkmodel: no captions' 'mkmodel: /dev/null: no captions to learn from' 'mkmodel --captions /dev/null -o nocap tiny'
+mkdir tmp
+said 2 1 0 'mkmodel: a text encoder that is too small' 'mkmodel: the tokenizer has * ids, the text encoder knows *' \
+    "seq -f '{\"text\":\"word %g of a few thousand\"}' 3000 >words.jsonl; TMPDIR=tmp mkmodel --captions words.jsonl -o nocap mini"
+is 'leaves nothing in the folder for such files' "$(ls tmp)" ''
 
 # ---- no device
 for p in "embed $dino --inline s.jsonl" "fid --no-cache $dino s.jsonl s.jsonl" 'segrun -m run/best -o nodev s.jsonl' \
