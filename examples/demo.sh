@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$inception" ] || [ -r "$inception" ] || usage "$inception: no file or folder that can be read"
 images=${IMAGES:-1500} epochs=${EPOCHS:-6} # masks
-singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-700} samples=${SAMPLES:-200}
+singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-600} samples=${SAMPLES:-200}
 sampling=${SAMPLING:-12} model=${MODEL:-small}
 [ -z "$inception" ] || inception=$(absolute "$inception")
 dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
@@ -78,6 +78,12 @@ part() {
 # value DIGITS PATTERN FILE: of the first result that has it
 value() {
 	printf "%.$1f" "$(sed -n "s/.*$2.*\"value\": *\([-0-9.e]*\).*/\1/p" "$3" | head -n 1)"
+}
+
+# how often images of a set show what their captions say
+shares() {
+	printf 'background %s, colour %s, shape %s' "$(value 2 '"accuracy"' background-"$1".jsonl)" \
+		"$(value 2 '"accuracy"' colour-"$1".jsonl)" "$(value 2 '"accuracy"' shape-"$1".jsonl)"
 }
 
 say "1. Which Vulkan device is there?"
@@ -150,7 +156,9 @@ done
 say "13. What is on them, by rules about pixels that know nothing of the model; and real images beside them."
 for set in before after; do
 	run "shapes -q $set.jsonl >seen-$set.jsonl"
-	run "score -q --task labels --metrics accuracy seen-$set.jsonl >accuracy-$set.jsonl"
+	for what in background colour shape; do
+		run "score -q --task labels --metrics accuracy --truth $what --pred pred_$what seen-$set.jsonl >$what-$set.jsonl"
+	done
 	sed "s/\"file_name\"/\"$set\"/" seen-$set.jsonl >columns.jsonl
 	csvrec -q --to-csv -f id,$set columns.jsonl >$set.csv
 done
@@ -166,7 +174,7 @@ Masks: rectangle IoU $iou on $(wc -l <predicted.jsonl) held-out images. Image, t
        $dir/masks.png
 Images: FID $(value 2 '"fid"' fid-before.jsonl) before fine-tuning, $(value 2 '"fid"' fid-after.jsonl) after it; training images have $(value 2 '"fid"' fid-train.jsonl).
        This is FID $words.
-       Their captions are right about shape and colour: $(value 2 '"accuracy"' accuracy-before.jsonl) before, $(value 2 '"accuracy"' accuracy-after.jsonl) after.
+       As their captions say, before: $(shares before); after: $(shares after).
        Real, before and after: $dir/images.png
 Time: data $data_s s, masks $masks_s s, images $took_s s; $((part_s - began_s)) s in all.
 EOF
