@@ -5,6 +5,12 @@
 # pictures, then a U-Net and its text encoder learn them together, and pictures are made of all 54 captions,
 # four of each, with noise of seeds of their own. Rules about pixels (examples/shapes.c), which know nothing
 # of the model, name shape and colour on each, and score tells how often they are what was asked for.
+#
+# Seen after 2000 of 2500 steps on lavapipe, on 22 pictures: all colours and backgrounds are right, the
+# shapes are blobs, 0.27 of them what was asked for: that wants more STEPS than these, of which each takes
+# half a second of CPU time; the autoencoder, 25.6 dB, took 210 seconds of it. The rules are right about
+# all 600 drawn ones that they are tested on.
+#
 # STEPS (2500) of the U-Net, VAE_STEPS (1500), IMAGES (3000) to learn from, EACH (4) to make, SAMPLING (25).
 set -eu
 top=$(cd "${0%/*}/.." && pwd)
