@@ -137,7 +137,8 @@ settle(struct gen_queue *q)
 		q->at = 0;
 		done++;
 	}
-	memmove(q->v, q->v + done, (q->n - done) * sizeof(struct gen_item *));
+	if (done) /* q->v is NULL before the first */
+		memmove(q->v, q->v + done, (q->n - done) * sizeof(struct gen_item *));
 	q->n -= done;
 }
 
