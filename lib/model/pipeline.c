@@ -136,7 +136,6 @@ pipeline_open(struct pipeline *p, const char *path, const struct pipeline_opts *
 	if (ret == 0 && p->has[SD_TEXT])
 		ret = open_tokenizer(p, &f);
 	sd_files_close(&f);
-	gpu_trim(); /* what loading took for a while */
 	if (ret)
 		pipeline_close(p);
 	return ret;

@@ -332,7 +332,10 @@ params_load(struct params *ps, const struct safetensors *st, const char *prefix,
 	free(room.values);
 	free(room.turned);
 	free(room.whole);
-	gbuf_unref(room.weight);
+	if (room.weight) {
+		gbuf_unref(room.weight);
+		gpu_trim(); /* nothing else is so large */
+	}
 	return verdict(&m);
 }
 
