@@ -23,10 +23,7 @@ layout(push_constant) uniform P {
 	uint abatch, bbatch, ybatch, psplit; // quads from one batch to the next; pixels between splits
 	uint bias;                 // 1: there is one
 	float slope;               // of ACT 0: y below zero is multiplied by it (1: linear, 0: ReLU)
-	int wnext;                 // of weights that are not packed (gemm_cpu.comp), which have no batches:
-#define WEIGHT_BASE int(bbatch)
-#define WEIGHT_DOWN int(abatch)
-#define WEIGHT_RIGHT int(ybatch)
+	int wnext;                 // of weights that are not packed (gemm_cpu.glsl)
 };
 
 const uint NOWHERE = 0xFFFFFFFFu;
@@ -93,7 +90,6 @@ struct step {
 	int dil, line;               // from tap to tap; a row of them
 	int across, down, width;     // the same in quads: a tap, a row of the input, a row of taps
 	uint c, ih, iw;
-	int wtap, wline;             // of unpacked weights along n: a tap; from the last of a row to the next row
 };
 
 step
@@ -115,8 +111,6 @@ step_at(uint at)
 	s.kx = int(tap - row * kw) * dil;
 	s.off = (s.ky * int(iw) + s.kx) * int(cs) + int(s.q);
 	s.k = at;
-	s.wtap = WEIGHT_RIGHT;
-	s.wline = WEIGHT_DOWN - int(kw) * WEIGHT_RIGHT;
 	return s;
 }
 

@@ -51,7 +51,7 @@ main()
 	const int by = wnext;
 	int wat = int(4 * min(q0 + t.col * SG + lane, qend - 1)) * by + int(kbegin);
 #elif defined(ALONG_N)
-	const int by = wnext;
+	const along by = along_n();
 	int wat = wat_at(kbegin, by) + int(min(q0 + t.col * SG + lane, qend - 1));
 #else
 	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * 4 * SG + lane);
@@ -68,11 +68,12 @@ main()
 		vec4 b[8];
 
 #ifdef ALONG_N
-		const int first = wat;
+		const int wat0 = wat;
 
 		wat = wat_next(wat, s0, by);
 		[[unroll]] for (uint j = 0; j < 8; j++)
-			b[j] = j < 8 / GROUPS ? QUAD(w, first + int(j) * by) : QUAD(w, wat + int(j - 8 / GROUPS) * by);
+			b[j] = QUAD(w, j < 8 / GROUPS ? wat0 + int(j) * by.channel
+			                              : wat + int(j - 8 / GROUPS) * by.channel);
 		if (GROUPS == 2)
 			wat = wat_next(wat, s1, by);
 #else

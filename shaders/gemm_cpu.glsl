@@ -33,24 +33,36 @@ IN4F(2, bias_);
 #endif
 
 #ifdef ALONG_N
+// Weights that have no batches, in quads: from one channel to the next, to that of the next tap from where a
+// tap's channels end, and to that of the next row of taps from there. Kept in variables, as in `step`.
+struct along {
+	int channel, tap, line;
+};
+
+along
+along_n()
+{
+	const int down = int(abatch), right = int(ybatch);
+
+	return along(wnext, right - int(c) * (8 / GROUPS) * wnext, down - int(kw) * right);
+}
+
 // Where the weights of group `at` of k begin; and of the next, s being this one.
 int
-wat_at(uint at, int by)
+wat_at(uint at, along n)
 {
 	const uint tap = quotient(at, c), row = quotient(tap, kw);
 
-	return WEIGHT_BASE + int(row) * WEIGHT_DOWN + int(tap - row * kw) * WEIGHT_RIGHT + int(at - tap * c) * (8 / GROUPS) * by;
+	return int(bbatch) + int(row) * int(abatch) + int(tap - row * kw) * int(ybatch) +
+	    int(at - tap * c) * (8 / GROUPS) * n.channel;
 }
 
 int
-wat_next(int wat, step s, int by)
+wat_next(int wat, step s, along n)
 {
 	const bool tap = s.q + 1 == s.c, line = tap && s.kx + s.dil == s.line;
 
-	const int group = 8 / GROUPS * by;
-
-	wat += group + (tap ? s.wtap - int(s.c) * group : 0);
-	return wat + (line ? s.wline : 0);
+	return wat + 8 / GROUPS * n.channel + (tap ? n.tap : 0) + (line ? n.line : 0);
 }
 #endif
 

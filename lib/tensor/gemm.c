@@ -90,8 +90,8 @@ kernel_of(const struct packed *w, const struct panel *q, bool part)
 	static const enum kernel along_n[3][2] = { { K_GEMM_CPU_F32_N, K_GEMM_CPU_F32_N },
 		{ K_GEMM_CPU_F16_N, K_GEMM_CPU_F16_N_PART }, { K_GEMM_CPU_BF16_N, K_GEMM_CPU_BF16_N_PART } };
 
-	if (w->lies != PACKED)
-		return (w->lies == ALONG_K ? along_k : along_n)[w->dtype][part];
+	if (w->how != PACKED)
+		return (w->how == ALONG_K ? along_k : along_n)[w->dtype][part];
 	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[w->dtype][part];
 }
 
@@ -110,9 +110,9 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 	p->across = (uint32_t)across;
 	p->q0 = (uint32_t)(q->col / 4);
 	p->bbatch = (uint32_t)q->batch;
-	if (w->lies == ALONG_K) {
+	if (w->how == ALONG_K) {
 		p->wnext = (int32_t)(w->p.sn / gemm_unit(w->dtype));
-	} else if (w->lies == ALONG_N) {
+	} else if (w->how == ALONG_N) {
 		p->bbatch = (uint32_t)(w->p.base / 4);
 		p->abatch = (uint32_t)(w->p.sy / 4);
 		p->ybatch = (uint32_t)(w->p.sx / 4);

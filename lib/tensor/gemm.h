@@ -45,6 +45,9 @@ struct panel {
 	int64_t off, bytes, batch;       /* bytes: place, and whole size; groups of one batch */
 };
 
+/* Or where it lies unpacked: as in the tensor, along k or along the columns (gemm_cpu.comp). */
+enum packing { PACKED, ALONG_K, ALONG_N };
+
 struct packed {
 	struct pack p;
 	struct gbuf *buf;
@@ -53,7 +56,7 @@ struct packed {
 	int64_t groups;                  /* of k, of four or eight, as padded */
 	uint64_t version;
 	enum dtype dtype;
-	enum { PACKED, ALONG_K, ALONG_N } lies; /* not PACKED: as in the tensor, see gemm_cpu.comp */
+	enum packing how;
 	struct packed *next;
 };
 

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCAL = 64, GPU_LANES = 64, MOVES = 8 /* EACH of pack_rows.comp */,
-	FEW_ROWS = 1024 };
+enum {
+	LOCAL = 64, GPU_LANES = 64,
+	MOVES = 8,      /* EACH of pack_rows.comp */
+	FEW_ROWS = 1024 /* of a product that does not make packing worth while */
+};
 
 int64_t
 gemm_unit(enum dtype d)
@@ -183,8 +186,8 @@ pack_weight(const struct tensor *w, int64_t groups)
 }
 
 /* Can a software device read it where it lies, and does that pay? */
-static int
-lies(const struct tensor *x, const struct pack *p, int64_t rows)
+static enum packing
+packing_for(const struct tensor *x, const struct pack *p, int64_t rows)
 {
 	const int64_t rest = p->cols % (4 * (int64_t)gpu_info()->subgroup), kt = gemm_unit(x->dtype);
 
@@ -223,16 +226,17 @@ packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
 const struct packed *
 pack_of(struct tensor *x, const struct pack *p, int64_t rows)
 {
-	const int how = lies(x, p, rows);
+	const enum packing how = packing_for(x, p, rows);
 	struct packed *w;
 	bool fresh;
 
 	if (how == PACKED)
 		return packed_from(x, x, p);
 	w = entry(x, p, &fresh);
-	if (!w->buf) {
+	if (!fresh) { /* a copy from when it wanted no gradient may be there, and be old */
+		gbuf_unref(w->buf);
 		w->buf = gbuf_ref(x->buf);
-		w->lies = how;
+		w->how = how;
 		w->npanel = 1;
 		w->panel[0] = (struct panel){ .cols = p->cols, .lanes = (uint32_t)gpu_info()->subgroup, .nc = 4,
 			.off = (int64_t)x->off, .bytes = x->n * (int64_t)dtype_size(x->dtype) };

@@ -202,6 +202,33 @@ packed_weights_follow_their_version(void **state)
 	tensor_drop(w);
 }
 
+/* The copy of a frozen weight does not serve once it is trained and has changed. */
+static void
+weights_that_thaw_are_read_anew(void **state)
+{
+	enum { N = 64 };
+	float v[N * N], x[N];
+	struct tensor *w, *in;
+
+	(void)state;
+	for (int i = 0; i < N * N; i++)
+		v[i] = 1;
+	for (int i = 0; i < N; i++)
+		x[i] = 1;
+	w = tensor_hold(tensor_from(F32, 2, (int64_t[]){ N, N }, v));
+	scope_open();
+	in = tensor_from(F32, 2, (int64_t[]){ 1, N }, x);
+	assert_true(tensor_item(op_mean_all(op_linear(in, w, NULL))) == N);
+	assert_non_null(w->packed);
+	for (int i = 0; i < N * N; i++)
+		v[i] = 2;
+	tensor_set(w, v);
+	w->requires_grad = true;
+	assert_true(tensor_item(op_mean_all(op_linear(in, w, NULL))) == 2 * N);
+	scope_close();
+	tensor_drop(w);
+}
+
 #define ON(test, disable) { #test " (without: " disable ")", test, open_with, close_device, disable }
 
 int
@@ -216,6 +243,7 @@ main(void)
 		ON(linear_layers, "subgroup,texel"),
 		ON(linear_layers_have_gradients, ""),
 		ON(packed_weights_follow_their_version, ""),
+		ON(weights_that_thaw_are_read_anew, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
