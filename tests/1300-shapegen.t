@@ -115,10 +115,7 @@ is 'and leaves nothing half' "$(find closed -name '.*')" ''
 
 shapegen --height 40 --width 60 --min 6 --max 15 -n 100000 -o killed -j4 >killed.jsonl 2>stderr &
 pid=$!
-until [ -e killed/20_image.png ]; do
-	kill -0 $pid || break
-	sleep 0.01
-done
+wait_until $pid '[ -e killed/20_image.png ]'
 kill -TERM $pid
 wait $pid
 is 'TERM ends it' $? 143

@@ -119,10 +119,7 @@ for o in late late.tar; do
 	archc -o $o in >late.out 2>late.err &
 	exec 3>in
 	cat here.jsonl >&3
-	until [ -n "$(left)" ]; do
-		kill -0 $! || break
-		sleep 0.01
-	done
+	wait_until $! '[ -n "$(left)" ]'
 	echo mine >$o
 	cat here.jsonl >&3
 	exec 3>&-
@@ -199,10 +196,7 @@ archc -o ignored in >killed.jsonl 2>stderr &
 pid=$!
 exec 3>in
 cat here.jsonl >&3
-until [ -n "$(left)" ]; do
-	kill -0 $pid || break
-	sleep 0.01
-done
+wait_until $pid '[ -n "$(left)" ]'
 kill -INT $pid # which a shell has its background jobs ignore
 exec 3>&-
 wait $pid

@@ -84,10 +84,7 @@ rc 0 'the encoder alone, frozen, for gray images' segtrain -q -o from -e resnet1
 # shellcheck disable=SC2086
 segtrain -q $net -b 4 --log-every 1 -o sig -n 500 shapes.jsonl >sig.log 2>sig.err &
 pid=$!
-while [ "$(grep -c '"kind":"step"' sig.log)" -lt 4 ]; do
-	kill -0 $pid || break
-	sleep 0.1
-done
+wait_until $pid '[ "$(grep -c "\"kind\":\"step\"" sig.log)" -ge 4 ]'
 kill -TERM $pid
 wait $pid
 is 'TERM saves and leaves' "$?" 143
@@ -100,10 +97,7 @@ same 'as if nothing had been' sig/last/weights.safetensors sig1/last/weights.saf
 # shellcheck disable=SC2086
 segtrain -q $net -b 4 -o kill -n 500 --save-every 1 --keep 3 shapes.jsonl >kill.log 2>/dev/null &
 pid=$!
-while [ "$(grep -c '"kind":"checkpoint"' kill.log)" -lt 3 ]; do
-	kill -0 $pid || break
-	sleep 0.1
-done
+wait_until $pid '[ "$(grep -c "\"kind\":\"checkpoint\"" kill.log)" -ge 3 ]'
 kill -KILL $pid
 wait $pid 2>/dev/null
 for d in kill/checkpoint-*; do

@@ -61,10 +61,7 @@ rc 2 'records that cannot be written' sh -c 'mkmodel --vae-from-images images.js
 is 'nothing was written' "$(find . -name '*nope*')" ''
 mkmodel --vae-from-images images.jsonl --vae-steps 1000000 -o stopped mini >stop.log 2>stderr &
 pid=$!
-until [ -s stop.log ]; do
-	kill -0 $pid || break
-	sleep 0.05
-done
+wait_until $pid '[ -s stop.log ]'
 kill -INT $pid
 wait $pid
 is 'INT ends it' $? 130

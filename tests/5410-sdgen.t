@@ -251,10 +251,7 @@ gen -n 40 --batch 1 -o closed a.jsonl 2>stderr | head -1 >first
 ok 'a reader that leaves ends it' test "$(pictures closed)" -lt 40
 sdgen -m m --steps 3 --layout mep --prompt-dict dict.json -o stop/image/train --batch 1 >stop.jsonl 2>stderr &
 pid=$!
-until [ "$(find stop -name '*.jpg' 2>/dev/null | wc -l)" -gt 3 ]; do
-	kill -0 $pid || break
-	sleep 0.05
-done
+wait_until $pid '[ "$(find stop -name "*.jpg" 2>/dev/null | wc -l)" -gt 3 ]'
 kill -INT $pid
 wait $pid
 is 'INT ends it' $? 130

@@ -165,10 +165,7 @@ sig() {
 	: >sig.log
 	sdtrain -q -m m -b 4 --lr 1e-3 -o sig -n 5000 shapes.jsonl >sig.log 2>sig.err &
 	pid=$!
-	while [ "$(steps <sig.log)" -lt 4 ]; do
-		kill -0 $pid || break
-		sleep 0.1
-	done
+	wait_until $pid '[ "$(steps <sig.log)" -ge 4 ]'
 	kill -"$1" $pid
 	wait $pid
 	is "$1 saves and leaves" "$?" $((128 + $2))
@@ -186,10 +183,7 @@ rm -rf draws
 sdtrain -q -m m -b 4 -o draws --max-steps 2 --validation-prompt x --num-validation-images 500 --validation-steps 1 \
     --steps 20 shapes.jsonl >draws.log 2>/dev/null &
 pid=$!
-while [ "$(grep -c '"kind":"eval"' draws.log)" -lt 1 ]; do
-	kill -0 $pid || break
-	sleep 0.1
-done
+wait_until $pid 'grep -q "\"kind\":\"eval\"" draws.log'
 kill -TERM $pid
 wait $pid
 is 'TERM while it draws' "$?" 143

@@ -106,6 +106,14 @@ check_same() {
 	same "$1" .a .b
 }
 
+# wait_until PID 'CONDITION': or until that process has gone
+wait_until() {
+	until eval "$2"; do
+		kill -0 "$1" || break
+		sleep 0.05
+	done
+}
+
 done_testing() {
 	echo "1..$tests"
 	[ "$failures" = 0 ]
