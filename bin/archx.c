@@ -18,18 +18,23 @@ static const char *manifest;
 static bool list;
 
 static const struct opt table[] = {
-	{ 'o', "output", OPT_STR, &o.dest, "DIR", "unpack below DIR, which is absent or empty", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.dest, "DIR",
+	    "unpack below DIR, which is absent or empty", 0, 0 },
 	{ 0, "list", OPT_FLAG, &list, NULL, "write records, unpack nothing", 0, 0 },
-	{ 0, "manifest", OPT_STR, &manifest, "FILE", "the folder must hold just the files it names", 0, 0 },
+	{ 0, "manifest", OPT_STR, &manifest, "FILE",
+	    "the folder must hold just the files it names", 0, 0 },
 	{ 0, "dirs", OPT_FLAG, &o.dirs, NULL, "records of folders and symbolic links too", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &o.jobs, "N", "unpack N archives at once", 1, 256 },
-	{ 0, "max-bytes", OPT_SIZE, &o.max_bytes, "SIZE", "stop at an archive of more bytes (64G)", 1, 8e18 },
-	{ 0, "max-members", OPT_INT, &o.max_members, "N", "stop at an archive of more members (4000000)", 1,
-	    1e12 },
-	{ 0, "max-ratio", OPT_FLOAT, &o.max_ratio, "X", "stop when 16M and X times its size came out (200)",
-	    1, 1e15 },
-	{ 0, "charset", OPT_STR, &o.charset, "NAME", "charset of names that do not say theirs", 0, 0 },
-	{ 0, "sync", OPT_FLAG, &o.sync, NULL, "have each archive's files on the disk before they show", 0, 0 },
+	{ 0, "max-bytes", OPT_SIZE, &o.max_bytes, "SIZE",
+	    "stop at an archive of more bytes (64G)", 1, 8e18 },
+	{ 0, "max-members", OPT_INT, &o.max_members, "N",
+	    "stop at an archive of more members (4000000)", 1, 1e12 },
+	{ 0, "max-ratio", OPT_FLOAT, &o.max_ratio, "X",
+	    "stop when 16M and X times its size came out (200)", 1, 1e15 },
+	{ 0, "charset", OPT_STR, &o.charset, "NAME",
+	    "charset of names that do not say theirs", 0, 0 },
+	{ 0, "sync", OPT_FLAG, &o.sync, NULL,
+	    "have each archive's files on the disk before they show", 0, 0 },
 	{ 'q', "quiet", OPT_FLAG, &o.quiet, NULL, "no progress", 0, 0 },
 	{ 0, NULL, OPT_END, NULL, NULL, NULL, 0, 0 },
 };
@@ -171,7 +176,8 @@ add_folder(const char *dir)
 		if (stat(path, &st))
 			die("%s:", path);
 		if (S_ISREG(st.st_mode))
-			add_item((struct unpack_item){ path, NULL, manifest && !packed, !manifest && !packed });
+			add_item((struct unpack_item){ path, NULL, manifest && !packed,
+			    !manifest && !packed });
 		else if (manifest)
 			die("%s: is no file", path);
 		else

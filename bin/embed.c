@@ -24,15 +24,18 @@ static struct rec_opts ro;
 static const struct opt table[] = {
 	{ 0, "network", OPT_STR, &o.network, "NAME", EMBED_NETWORKS "[:LAYER] (required)", 0, 0 },
 	{ 0, "weights", OPT_STR, &o.weights, "FILE", "its weights, .safetensors (required)", 0, 0 },
-	{ 'o', "output", OPT_STR, &o.out, "FILE.npy", "write the vectors there, a row an image", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.out, "FILE.npy",
+	    "write the vectors there, a row an image", 0, 0 },
 	{ 0, "out", OPT_STR, &o.out, "FILE.npy", NULL, 0, 0 },
 	{ 0, "inline", OPT_FLAG, &o.in_line, NULL, "put the vectors into the records", 0, 0 },
-	{ 0, "preprocess", OPT_STR, &o.preprocess, "NAME", "how pictures become input (the network's own)", 0,
-	    0 },
+	{ 0, "preprocess", OPT_STR, &o.preprocess, "NAME",
+	    "how pictures become input (the network's own)", 0, 0 },
 	{ 0, "size", OPT_INT, &o.side, "N", "pixels of the input's side", 1, 4096 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
-	{ 0, "batch-size", OPT_INT, &o.batch, "N", "at most N images at a time on the device (8)", 1, 100 },
-	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave records that have such a vector", 0, 0 },
+	{ 0, "batch-size", OPT_INT, &o.batch, "N",
+	    "at most N images at a time on the device (8)", 1, 100 },
+	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL,
+	    "leave records that have such a vector", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
 	REC_OPTIONS_COMMON(ro),
 	{ 0 },
@@ -46,9 +49,10 @@ static int64_t rows_there; /* in FILE.npy before */
 /* ---- many images at once on the device ---------------------------------------------------- */
 
 /*
- * Each record has a thread. It decodes its image (a few at a time may) and then stands in line for the
- * device: the first to find it free takes along who stands there, up to a batch, and the others wait
- * for their vectors. So batches are full while there is enough to do, and nobody waits for one to fill.
+ * Each record has a thread. It decodes its image (a few at a time may) and then stands in line for
+ * the device: the first to find it free takes along who stands there, up to a batch, and the others
+ * wait for their vectors. So batches are full while there is enough to do, and nobody waits for one
+ * to fill.
  */
 struct job {
 	float *in, *features;
@@ -89,14 +93,16 @@ run_batch(struct job **batch, int64_t n)
 		memcpy(line.in + (size_t)i * in, batch[i]->in, in * sizeof(*line.in));
 	embedder_run_prepared(net, line.in, (int)n, line.features, NULL);
 	for (int64_t i = 0; i < n; i++)
-		memcpy(batch[i]->features, line.features + (size_t)i * dim, dim * sizeof(*line.features));
+		memcpy(batch[i]->features, line.features + (size_t)i * dim,
+		    dim * sizeof(*line.features));
 }
 
 /* Puts a prepared picture through the network. */
 static void
 through(float *in, float *features)
 {
-	struct job job = { .in = in, .features = features }, **batch = xcalloc((size_t)o.batch, sizeof(*batch));
+	struct job job = { .in = in, .features = features },
+		**batch = xcalloc((size_t)o.batch, sizeof(*batch));
 
 	pthread_mutex_lock(&line.lock);
 	*line.last = &job;
@@ -171,8 +177,8 @@ is_done(const struct rec *r)
 		return false;
 	if (o.in_line)
 		return rec_get(r, "embedding") != NULL;
-	return says(r, "embedding_file", o.out) && rec_int(r, "embedding_row", &row) == 1 && row >= 0 &&
-	    row < rows_there;
+	return says(r, "embedding_file", o.out) && rec_int(r, "embedding_row", &row) == 1 &&
+	    row >= 0 && row < rows_there;
 }
 
 static int
@@ -325,7 +331,8 @@ main(int argc, char **argv)
 	ro = (struct rec_opts)REC_OPTS;
 	ro.what = "images";
 	ro.then = in_order;
-	at = opt_parse(argc, argv, table, "--network NAME --weights FILE -o FILE.npy [options] [FILE ...]",
+	at = opt_parse(argc, argv, table,
+	    "--network NAME --weights FILE -o FILE.npy [options] [FILE ...]",
 	    "Feature vectors of the images of records.");
 	check_options();
 	files = (const char *const *)argv + at;

@@ -29,41 +29,58 @@ static struct fid_how how = { .k = 5, .kid_subsets = 100, .kid_size = 1000, .spl
 static struct fset_images images = { .batch = 8, .jobs = 2 };
 
 static const struct opt table[] = {
-	{ 0, "metrics", OPT_STR, &o.metrics, "LIST", "which (fid,kid,precision,recall,density,coverage; all)",
-	    0, 0 },
-	{ 0, "network", OPT_STR, &images.network, "NAME", EMBED_NETWORKS "[:LAYER] (inception)", 0, 0 },
-	{ 0, "weights", OPT_STR, &images.weights, "FILE", "its weights, for inputs that are images", 0, 0 },
+	{ 0, "metrics", OPT_STR, &o.metrics, "LIST",
+	    "which (fid,kid,precision,recall,density,coverage; all)", 0, 0 },
+	{ 0, "network", OPT_STR, &images.network, "NAME", EMBED_NETWORKS
+	    "[:LAYER] (inception)", 0, 0 },
+	{ 0, "weights", OPT_STR, &images.weights, "FILE",
+	    "its weights, for inputs that are images", 0, 0 },
 	{ 0, "inception", OPT_STR, &images.weights, "FILE", NULL, 0, 0 },
 	{ 0, "preprocess", OPT_STR, &images.preprocess, "NAME",
 	    "how pictures become input (the network's own)", 0, 0 },
 	{ 0, "size", OPT_INT, &images.side, "N", "pixels of the input's side", 1, 4096 },
-	{ 'd', "device", OPT_STR, &images.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
-	{ 0, "batch-size", OPT_INT, &images.batch, "N", "images at a time on the device (8)", 1, 1024 },
+	{ 'd', "device", OPT_STR, &images.device, "DEVICE",
+	    "number, part of the name, or cpu", 0, 0 },
+	{ 0, "batch-size", OPT_INT, &images.batch, "N",
+	    "images at a time on the device (8)", 1, 1024 },
 	{ 0, "batch_size", OPT_INT, &images.batch, "N", NULL, 1, 1024 },
-	{ 0, "cache", OPT_STR, &o.cache, "DIR", "keep features there (~/.cache/phantom/features)", 0, 0 },
+	{ 0, "cache", OPT_STR, &o.cache, "DIR",
+	    "keep features there (~/.cache/phantom/features)", 0, 0 },
 	{ 0, "no-cache", OPT_FLAG, &o.no_cache, NULL, "keep no features", 0, 0 },
 	{ 0, "by", OPT_STR, &o.by, "FIELD", "also for each value of it (label, prompt_idx)", 0, 0 },
-	{ 0, "neighbours", OPT_INT, &how.k, "K", "of precision, recall, density, coverage (5)", 1, 1000 },
+	{ 0, "neighbours", OPT_INT, &how.k, "K",
+	    "of precision, recall, density, coverage (5)", 1, 1000 },
 	{ 0, "nearest_k", OPT_INT, &how.k, "K", NULL, 1, 1000 },
-	{ 0, "inclusive", OPT_FLAG, &how.inclusive, NULL, "at the K-th one's distance is within", 0, 0 },
+	{ 0, "inclusive", OPT_FLAG, &how.inclusive, NULL,
+	    "at the K-th one's distance is within", 0, 0 },
 	{ 0, "kid-subsets", OPT_INT, &how.kid_subsets, "N", "of KID (100)", 1, 100000 },
-	{ 0, "kid-subset-size", OPT_INT, &how.kid_size, "N", "images in each of them (1000)", 2, 1000000 },
+	{ 0, "kid-subset-size", OPT_INT, &how.kid_size, "N",
+	    "images in each of them (1000)", 2, 1000000 },
 	{ 0, "splits", OPT_INT, &how.splits, "N", "of the Inception Score (10)", 1, 100000 },
-	{ 0, "logits", OPT_STR, &o.logits, "FILE.npy", "of GENERATED, for the Inception Score", 0, 0 },
-	{ 0, "scores", OPT_STR, &o.scores, "FIELD", "array of class probabilities in the records", 0, 0 },
+	{ 0, "logits", OPT_STR, &o.logits, "FILE.npy",
+	    "of GENERATED, for the Inception Score", 0, 0 },
+	{ 0, "scores", OPT_STR, &o.scores, "FIELD",
+	    "array of class probabilities in the records", 0, 0 },
 	{ 0, "ddof", OPT_INT, &o.ddof, "N", "covariances are divided by n - N (1)", 0, 1 },
-	{ 0, "bootstrap", OPT_INT, &how.bootstrap, "N", "95 % intervals from N resamplings", 10, 100000 },
-	{ 0, "per-image", OPT_FLAG, &o.per_image, NULL, "write each image's nearest real one, too", 0, 0 },
+	{ 0, "bootstrap", OPT_INT, &how.bootstrap, "N",
+	    "95 % intervals from N resamplings", 10, 100000 },
+	{ 0, "per-image", OPT_FLAG, &o.per_image, NULL,
+	    "write each image's nearest real one, too", 0, 0 },
 	{ 0, "sheet", OPT_STR, &o.sheet, "FILE.png", "the nearest pairs to look at", 0, 0 },
 	{ 0, "sheet-rows", OPT_INT, &o.sheet_rows, "N", "pairs on the sheet (24)", 1, 1000 },
-	{ 0, "rank", OPT_FLAG, &o.rank, NULL, "write GENERATED's records, least likely first", 0, 0 },
-	{ 0, "min-p", OPT_FLOAT, &o.min_p, "P", "write GENERATED's records that are as likely", 0, 1 },
-	{ 0, "components", OPT_INT, &o.components, "N", "principal ones for these two (64)", 1, 100000 },
-	{ 0, "partial", OPT_FLAG, &o.partial, NULL, "write the inputs' statistics to -o FILE.npz", 0, 0 },
+	{ 0, "rank", OPT_FLAG, &o.rank, NULL,
+	    "write GENERATED's records, least likely first", 0, 0 },
+	{ 0, "min-p", OPT_FLOAT, &o.min_p, "P",
+	    "write GENERATED's records that are as likely", 0, 1 },
+	{ 0, "components", OPT_INT, &o.components, "N",
+	    "principal ones for these two (64)", 1, 100000 },
+	{ 0, "partial", OPT_FLAG, &o.partial, NULL,
+	    "write the inputs' statistics to -o FILE.npz", 0, 0 },
 	{ 0, "save-stats", OPT_FLAG, &o.partial, NULL, NULL, 0, 0 },
 	{ 0, "merge", OPT_FLAG, &o.merge, NULL, "merge statistics into -o FILE.npz", 0, 0 },
 	{ 0, "layout", OPT_CHOICE, &o.layout, "records|mep|nsw", "of the results (records)", 0, 0 },
-	{ 'o', "output", OPT_STR, &o.output, "FILE", "results to FILE, not to standard output", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.output, "FILE",
+	    "results to FILE, not to standard output", 0, 0 },
 	{ 's', "seed", OPT_U64, &how.seed, "SEED", "of subsets and resamplings (0)", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &images.jobs, "N", "threads that decode images (2)", 1, 256 },
 	{ 0, "num-workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
@@ -89,7 +106,8 @@ need(int rc)
 static void
 read_metrics(void)
 {
-	static const char *const usual[] = { [LAYOUT_RECORDS] = "fid,kid,precision,recall,density,coverage",
+	static const char *const usual[] =
+	    { [LAYOUT_RECORDS] = "fid,kid,precision,recall,density,coverage",
 		[LAYOUT_MEP] = "fid,precision,recall", [LAYOUT_NSW] = "fid" };
 	const char *list = o.metrics ? o.metrics : usual[o.layout];
 	char *copy, *next;
@@ -128,8 +146,9 @@ check_options(int operands)
 		usage_error("--partial and --merge are two things");
 	if ((o.partial || o.merge) && !o.output)
 		usage_error("%s wants -o FILE.npz", o.partial ? "--partial" : "--merge");
-	if ((o.partial || o.merge) && (filtering() || o.per_image || o.sheet || o.layout || o.by || o.metrics ||
-	    o.logits || o.scores || how.bootstrap))
+	if ((o.partial || o.merge) &&
+	    (filtering() || o.per_image || o.sheet || o.layout || o.by || o.metrics || o.logits ||
+	        o.scores || how.bootstrap))
 		usage_error("%s writes statistics only", o.partial ? "--partial" : "--merge");
 	if (o.merge && !operands)
 		usage_error("--merge wants files of statistics");
@@ -209,7 +228,8 @@ statistics(const char *const *file, int n, const struct fset_how *rh)
 		else
 			rc |= fset_read(&s, file[i], rh);
 		if (s.has_moments && !s.n)
-			die("%s: does not say of how many images it is: it cannot be merged", file[i]);
+			die("%s: does not say of how many images it is: it cannot be merged",
+			    file[i]);
 		if (!i)
 			moments_init(&all, s.d);
 		else
@@ -267,7 +287,8 @@ table_path(const char *file)
 {
 	struct stat st;
 
-	return stat(o.output, &st) == 0 && S_ISDIR(st.st_mode) ? path_join(o.output, file) : xstrdup(o.output);
+	return stat(o.output, &st) == 0 && S_ISDIR(st.st_mode) ? path_join(o.output, file)
+	    : xstrdup(o.output);
 }
 
 /* The table goes to the end of one that is there, without its header. */
@@ -312,7 +333,8 @@ put_results(const struct fid_list *list, const struct fset *real, const struct f
 		append_nsw(&sb);
 	} else {
 		name = xasprintf("arxiv_analysis_fid_%s_df.csv",
-		    !*network || strncmp(network, "inception", 9) == 0 ? "inceptionv3_tokens" : "token");
+		    !*network || strncmp(network, "inception", 9) == 0 ? "inceptionv3_tokens"
+		    : "token");
 		path = o.layout == LAYOUT_MEP ? table_path(name) : xstrdup(o.output);
 		need(file_write(path, sb.s ? sb.s : "", sb.len));
 		free(path);
@@ -327,8 +349,10 @@ warn_of_few(const struct fset *real, const struct fset *gen)
 	const struct fset *s = !gen->n || (real->n && real->n < gen->n) ? real : gen;
 
 	if ((how.want[FID_DISTANCE] || how.want[FID_INFINITY]) && s->n && s->n <= s->d)
-		warn("%s: %" PRId64 " images for %" PRId64 " features: the covariance is singular and the "
-		     "distance too large; compare it with those of as many images only", s->name, s->n, s->d);
+		warn("%s: %" PRId64 " images for %" PRId64
+		     " features: the covariance is singular and the "
+		     "distance too large; compare it with those of as many images only",
+		    s->name, s->n, s->d);
 }
 
 static int
@@ -376,8 +400,8 @@ filter(const struct fset *real, const struct fset *gen)
 		die("--rank and --min-p need features, not statistics");
 	need(fid_images_unlikely(&one, real, gen, o.components, &used));
 	if (used < o.components)
-		warn("%s: %" PRId64 " images vary in %" PRId64 " principal components only", real->name,
-		    real->n, used);
+		warn("%s: %" PRId64 " images vary in %" PRId64 " principal components only",
+		    real->name, real->n, used);
 	if (o.per_image)
 		fid_images_near(&one, real, gen);
 	fid_images_write(&one, real, gen, isnan(o.min_p) ? 0 : o.min_p, o.rank, &out);

@@ -21,10 +21,13 @@ static struct {
 } o;
 
 static const struct opt table[] = {
-	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "this one: its number, part of its name, or cpu", 0, 0 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE",
+	    "this one: its number, part of its name, or cpu", 0, 0 },
 	{ 0, "speed", OPT_FLAG, &o.speed, NULL, "measure arithmetic and copy rates", 0, 0 },
-	{ 0, "self-test", OPT_FLAG, &o.selftest, NULL, "run known answers through every kernel", 0, 0 },
-	{ 'v', "verbose", OPT_FLAG, &o.verbose, NULL, "with --self-test: name kernels that were not run", 0, 0 },
+	{ 0, "self-test", OPT_FLAG, &o.selftest, NULL,
+	    "run known answers through every kernel", 0, 0 },
+	{ 'v', "verbose", OPT_FLAG, &o.verbose, NULL,
+	    "with --self-test: name kernels that were not run", 0, 0 },
 	{ 0 },
 };
 
@@ -43,12 +46,14 @@ print(int number, const struct gpu_info *g, const struct ceiling *c)
 	json_put_str(&sb, g->name, strlen(g->name));
 	sb_puts(&sb, ",\"driver\":");
 	json_put_str(&sb, g->driver, strlen(g->driver));
-	sb_printf(&sb, ",\"type\":\"%s\",\"memory_bytes\":%" PRIu64 ",\"subgroup\":%u,\"max_local\":%u,"
+	sb_printf(&sb,
+	    ",\"type\":\"%s\",\"memory_bytes\":%" PRIu64 ",\"subgroup\":%u,\"max_local\":%u,"
 	    "\"shared_bytes\":%u,\"f16\":%s,\"f16_math\":%s,\"shuffle\":%s,\"coopmat\":%s",
-	    g->cpu ? "cpu" : "gpu", g->memory, g->subgroup, g->max_local, g->max_shared, yes(g->f16),
-	    yes(g->f16_math), yes(g->shuffle), yes(g->coopmat));
+	    g->cpu ? "cpu" : "gpu", g->memory, g->subgroup, g->max_local, g->max_shared,
+	    yes(g->f16), yes(g->f16_math), yes(g->shuffle), yes(g->coopmat));
 	if (c)
-		sb_printf(&sb, ",\"gflop_per_s\":%.4g,\"copy_gb_per_s\":%.4g,\"cached_copy_gb_per_s\":%.4g",
+		sb_printf(&sb,
+		    ",\"gflop_per_s\":%.4g,\"copy_gb_per_s\":%.4g,\"cached_copy_gb_per_s\":%.4g",
 		    c->flops * 1e-9, c->bytes * 1e-9, c->cached * 1e-9);
 	sb_puts(&sb, "}\n");
 	fputs(sb.s, stdout);
@@ -81,7 +86,9 @@ check(const struct selftest_result *r, void *ctx)
 		printf("null");
 	printf(",\"bound\":%g,\"ok\":%s}\n", r->bound, yes(r->ok));
 	if (!r->ok)
-		warn("%s of %s in %s%s%s is wrong: off by %.3g of the largest value, at most %g is right",
+		warn(
+		    "%s of %s in %s%s%s is wrong: off by %.3g of the largest value, at most %g is "
+		    "right",
 		    r->gradient ? "gradient" : "result", r->op, dtype_name(r->dtype),
 		    *form ? " without " : "", form, r->error, r->bound);
 }
@@ -144,8 +151,8 @@ self_test(void)
 		if (waitpid(pid, &status, 0) < 0)
 			die("the self-test's process:");
 		if (WIFSIGNALED(status))
-			die("the self-test%s%s ended by signal %d", *forms[f] ? " without " : "", forms[f],
-			    WTERMSIG(status));
+			die("the self-test%s%s ended by signal %d", *forms[f] ? " without " : "",
+			    forms[f], WTERMSIG(status));
 		if (!whole) /* it has said why */
 			return WEXITSTATUS(status);
 		all.n[0] += one.n[0];
@@ -158,8 +165,9 @@ self_test(void)
 			kernels++;
 		else if (o.verbose)
 			warn("not run: %s", gpu_kernel_name((enum kernel)k));
-	printf("{\"kind\":\"result\",\"passed\":%d,\"failed\":%d,\"kernels\":%d,\"of_kernels\":%d}\n", all.n[1],
-	    all.n[0], kernels, (int)KERNEL_COUNT);
+	printf(
+	    "{\"kind\":\"result\",\"passed\":%d,\"failed\":%d,\"kernels\":%d,\"of_kernels\":%d}\n",
+	    all.n[1], all.n[0], kernels, (int)KERNEL_COUNT);
 	return all.n[0] ? EXIT_RECORDS : EXIT_OK;
 }
 
@@ -174,7 +182,8 @@ main(int argc, char **argv)
 		usage_error("no operands are taken");
 	if (!o.device && !o.speed && !o.selftest) {
 		if (gpu_list(list, NULL) == 0)
-			die("no Vulkan device: install a driver (mesa-vulkan-drivers has one for any CPU)");
+			die("no Vulkan device: install a driver (mesa-vulkan-drivers has one for "
+			    "any CPU)");
 	} else {
 		struct ceiling c;
 

@@ -35,31 +35,39 @@ static struct {
 } o = { .merges = 2000, .class_tokens = 16, .kl = -1 };
 
 static const struct opt table[] = {
-	{ 'o', "output", OPT_STR, &o.out, "DIR", "write the model there; FILE.safetensors: as one file", 0, 0 },
-	{ 0, "convert", OPT_FLAG, &o.convert, NULL, "write a model that is there in another layout", 0, 0 },
-	{ 0, "merge-lora", OPT_LIST, &o.lora, "FILE[:X]", "and merge this LoRA into it, X times (1)", 0, 0 },
-	{ 0, "info", OPT_FLAG, &o.info, NULL, "tell what is in a model: a record a part and a tensor", 0, 0 },
-	{ 0, "captions", OPT_STR, &o.captions, "FILE", "learn the tokenizer from these records or lines", 0,
-	    0 },
+	{ 'o', "output", OPT_STR, &o.out, "DIR",
+	    "write the model there; FILE.safetensors: as one file", 0, 0 },
+	{ 0, "convert", OPT_FLAG, &o.convert, NULL,
+	    "write a model that is there in another layout", 0, 0 },
+	{ 0, "merge-lora", OPT_LIST, &o.lora, "FILE[:X]",
+	    "and merge this LoRA into it, X times (1)", 0, 0 },
+	{ 0, "info", OPT_FLAG, &o.info, NULL,
+	    "tell what is in a model: a record a part and a tensor", 0, 0 },
+	{ 0, "captions", OPT_STR, &o.captions, "FILE",
+	    "learn the tokenizer from these records or lines", 0, 0 },
 	{ 0, "merges", OPT_INT, &o.merges, "N", "learn at most N merges (2000)", 0, 48894 },
 	{ 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "take this tokenizer", 0, 0 },
-	{ 0, "classes", OPT_STR, &o.classes, "A,B,...", "know these classes instead of text", 0, 0 },
+	{ 0, "classes", OPT_STR, &o.classes, "A,B,...",
+	    "know these classes instead of text", 0, 0 },
 	{ 0, "class-tokens", OPT_INT, &o.class_tokens, "N", "with N states each (16)", 1, 4096 },
 	{ 0, "dtype", OPT_CHOICE, &o.dtype, DTYPES, "store weights as (f32)", 0, 0 },
 	{ 0, "shard-size", OPT_SIZE, &o.shard, "SIZE", "in files of at most this size", 1, 1e15 },
-	{ 0, "variant", OPT_STR, &o.variant, "NAME", "read the weights' files of this name (fp16)", 0, 0 },
+	{ 0, "variant", OPT_STR, &o.variant, "NAME",
+	    "read the weights' files of this name (fp16)", 0, 0 },
 	{ 0, "unet", OPT_STR, &o.unet, "DIR", "take the U-Net from there", 0, 0 },
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "take the autoencoder from there", 0, 0 },
-	{ 0, "vae-from-images", OPT_STR, &o.images, "FILE", "train the autoencoder on these records' images",
-	    0, 0 },
+	{ 0, "vae-from-images", OPT_STR, &o.images, "FILE",
+	    "train the autoencoder on these records' images", 0, 0 },
 	{ 0, "vae-steps", OPT_INT, &o.steps, "N", "for N steps (1000)", 1, 1e9 },
 	{ 0, "vae-batch", OPT_INT, &o.batch, "N", "of N images each (8)", 1, 4096 },
 	{ 0, "vae-crop", OPT_INT, &o.crop, "PX", "of windows of this size (8 latents)", 1, 65536 },
 	{ 0, "vae-lr", OPT_FLOAT, &o.lr, "X", "at this learning rate (1.5e-3)", 0, 1 },
 	{ 0, "vae-kl", OPT_FLOAT, &o.kl, "X", "with this pull towards a normal (1e-4)", 0, 1e3 },
-	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "on this device: number or name in gpuinfo(1)", 0, 0 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE",
+	    "on this device: number or name in gpuinfo(1)", 0, 0 },
 	{ 'q', "quiet", OPT_FLAG, &o.quiet, NULL, "show no progress", 0, 0 },
-	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
+	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL,
+	    "a single file's model predicts v", 0, 0 },
 	{ 's', "seed", OPT_U64, &o.seed, "N", "seed of the weights (0)", 0, 0 },
 	{ 'f', "force", OPT_FLAG, &o.force, NULL, "replace what is there", 0, 0 },
 	{ 0 },
@@ -70,7 +78,8 @@ static const struct opt table[] = {
 static const char *
 dtype_word(enum st_dtype d)
 {
-	static const char *const word[] = { "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8",
+	static const char *const word[] = { "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8",
+	    "u8",
 		"bool" };
 
 	return word[d];
@@ -170,13 +179,15 @@ write_model(const struct sd_files *f, int argc, char *const *argv)
 	if (single(o.out)) {
 		if (f->has[SD_CLASSES])
 			die("%s: a model of classes has no place in a single file", o.out);
-		ret = make_dirs(dir) || ldm_write(o.out, &f->cfg, f->net, dtypes[o.dtype], meta) ? -1 : 0;
+		ret = make_dirs(dir) || ldm_write(o.out, &f->cfg, f->net, dtypes[o.dtype], meta)
+		    ? -1 : 0;
 	} else {
 		ret = ckpt_begin(&c, dir, path_base(o.out));
 		if (ret == 0) {
 			target = ckpt_file(&c, ".");
-			ret = sd_files_write(f, target, dtypes[o.dtype], o.shard, meta) ? ckpt_abort(&c)
-			                                                               : ckpt_commit(&c);
+			ret = sd_files_write(f, target, dtypes[o.dtype], o.shard, meta)
+			    ? ckpt_abort(&c)
+			    : ckpt_commit(&c);
 			free(target);
 		}
 	}
@@ -234,7 +245,8 @@ read_captions(struct captions *c, const char *path)
 		die("%s: no captions to learn from", path);
 }
 
-/* A folder of its own for the tokenizer, until it is copied into the model; gone when the program ends. */
+/* A folder of its own for the tokenizer, until it is copied into the model; gone when the program
+ * ends. */
 static char *learned;
 
 static void
@@ -311,7 +323,8 @@ make_embedder(const char *name, int argc, char *const *argv)
 	if (!single(o.out))
 		usage_error("%s is written as one file: -o FILE.safetensors", name);
 	if (o.captions || o.tokenizer || o.classes)
-		usage_error("--captions, --tokenizer and --classes are for Stable Diffusion models");
+		usage_error(
+		    "--captions, --tokenizer and --classes are for Stable Diffusion models");
 	stem = xstrndup(path_base(o.out), strlen(path_base(o.out)) - strlen(path_ext(o.out)));
 	meta_of(meta, &sb, argc, argv);
 	if (embed_init(&w, o.out, name, o.seed) || make_dirs(dir) ||
@@ -340,13 +353,15 @@ make(struct sd_files *f, const char *what)
 		if (!f->cfg.text.vocab)
 			f->cfg.text.vocab = tok.vocab;
 		if (tok.vocab > f->cfg.text.vocab)
-			die("the tokenizer has %d ids, the text encoder knows %d", tok.vocab, f->cfg.text.vocab);
+			die("the tokenizer has %d ids, the text encoder knows %d", tok.vocab,
+			    f->cfg.text.vocab);
 		tokenizer_close(&tok);
 	}
 	if (sd_config_check(&f->cfg))
 		die("%s", errmsg());
 	for (int i = 0; i < SD_NETS; i++) {
-		f->has[i] = i == SD_UNET || i == SD_VAE || (i == SD_CLASSES) == (f->cfg.classes.classes > 0);
+		f->has[i] = i == SD_UNET || i == SD_VAE ||
+		    (i == SD_CLASSES) == (f->cfg.classes.classes > 0);
 		if (f->has[i])
 			sd_init_net(&f->net[i], f->path, &f->cfg, (enum sd_net)i, o.seed);
 	}
@@ -386,8 +401,8 @@ read_images(struct sd_data *d)
 	sd_data_read(d, 2, stop_wanted);
 	for (size_t i = 0; i < d->n; i++)
 		if (d->item[i].bad) {
-			warn("%s:%llu: %s: %s", d->item[i].input, (unsigned long long)d->item[i].lineno,
-			    d->item[i].id, d->item[i].bad);
+			warn("%s:%llu: %s: %s", d->item[i].input,
+			    (unsigned long long)d->item[i].lineno, d->item[i].id, d->item[i].bad);
 			bad++;
 		}
 	sd_data_drop_bad(d);
@@ -440,8 +455,10 @@ judge(struct sd_files *f, const struct vae *m, struct sd_data *train, struct sd_
 	f->cfg.vae.scaling = 1 / vae_score_deviation(&s);
 	report_result("psnr_db", vae_score_psnr(&s), train->n < MOST ? train->n : MOST, "train");
 	if (held->n)
-		report_result("psnr_db", vae_score_psnr(&h), held->n < MOST ? held->n : MOST, "validation");
-	report_result("scaling_factor", f->cfg.vae.scaling, train->n < MOST ? train->n : MOST, "train");
+		report_result("psnr_db", vae_score_psnr(&h), held->n < MOST ? held->n : MOST,
+		    "validation");
+	report_result("scaling_factor", f->cfg.vae.scaling, train->n < MOST ? train->n : MOST,
+	    "train");
 }
 
 /* Returns the program's exit code so far. */
@@ -464,8 +481,10 @@ train_vae(struct sd_files *f)
 		die("windows of %lld pixels, images of %d: want multiples of %d", (long long)o.crop,
 		    c->sample_size, factor);
 	stop_catch();
-	sd_data_init(&data, &(struct sd_data_conf){ .resolution = c->sample_size, .channels = c->in_channels,
-	    .flip = true, .seed = o.seed, .image_key = "file_name", .caption_key = "text", .prompt = "" }, (size_t)1 << 30);
+	sd_data_init(&data,
+	    &(struct sd_data_conf){ .resolution = c->sample_size, .channels = c->in_channels,
+	    .flip = true, .seed = o.seed, .image_key = "file_name", .caption_key = "text",
+	    .prompt = "" }, (size_t)1 << 30);
 	bad = read_images(&data);
 	held = data;
 	held.item = NULL;
@@ -482,7 +501,8 @@ train_vae(struct sd_files *f)
 	rec_out_open(&records, 1, "standard output");
 	progress_start(&progress, "steps", (uint64_t)o.steps, o.quiet);
 	vae_train_init(&t, m, &(struct vae_train_conf){ o.steps, o.lr, o.kl, o.seed });
-	ret = vae_train_run(&t, &(struct vae_train_run){ .data = &data, .batch = o.batch, .crop = o.crop, .every = 50,
+	ret = vae_train_run(&t,
+	    &(struct vae_train_run){ .data = &data, .batch = o.batch, .crop = o.crop, .every = 50,
 	    .stop = stop_wanted, .report = report_step });
 	if (ret)
 		die("%s", errmsg());
@@ -518,12 +538,14 @@ check_usage(int operands)
 	if (o.info && (o.convert || o.out))
 		usage_error("--info goes with neither --convert nor -o");
 	if (operands != 1)
-		usage_error(o.info || o.convert ? "want one model" : "want the name of a model or its configuration");
+		usage_error(o.info || o.convert ? "want one model"
+		    : "want the name of a model or its configuration");
 	if (!o.info && !o.out)
 		usage_error("-o says where the model is written");
 	if (o.info && o.images)
 		usage_error("--info trains nothing");
-	if (!o.images && (o.device || o.steps || o.batch || o.crop || o.lr > 0 || o.kl >= 0 || o.quiet))
+	if (!o.images &&
+	    (o.device || o.steps || o.batch || o.crop || o.lr > 0 || o.kl >= 0 || o.quiet))
 		usage_error("-d, -q and --vae-steps and so on go with --vae-from-images");
 	if ((o.info || o.convert) && (o.captions || o.classes))
 		usage_error("--captions and --classes are for new models");
@@ -532,7 +554,8 @@ check_usage(int operands)
 	if (o.classes && (o.captions || o.tokenizer))
 		usage_error("a model of classes has no tokenizer");
 	if (!o.info && !o.convert && (o.variant || o.unet || o.vae || o.v_prediction))
-		usage_error("--variant, --unet, --vae and --v-prediction are for models that are there");
+		usage_error(
+		    "--variant, --unet, --vae and --v-prediction are for models that are there");
 	if (o.out && single(o.out) && o.shard)
 		usage_error("a single file has no shards");
 }
@@ -561,7 +584,9 @@ main(int argc, char **argv)
 			die("%s", errmsg());
 		merge_loras(&f);
 		if (o.convert && !f.tokenizer && f.has[SD_TEXT] && !single(o.out))
-			die("%s: a single file has no tokenizer: --tokenizer names a folder that has one", f.path);
+			die("%s: a single file has no tokenizer: --tokenizer names a folder that "
+			    "has one",
+			    f.path);
 	} else {
 		make(&f, argv[first]);
 	}

@@ -15,7 +15,8 @@ enum by { BY_SILHOUETTE, BY_SDBW };
 
 static struct opts {
 	struct opt_list templates, rename;
-	const char *file, *preset, *field, *device, *centroids, *save, *choose, *split, *out, *map, *stats;
+	const char *file, *preset, *field, *device, *centroids, *save, *choose, *split, *out, *map,
+	    *stats;
 	const char *only;
 	int64_t clusters, runs, iterations, batch, sample;
 	double tolerance;
@@ -24,45 +25,59 @@ static struct opts {
 	struct morph_limits limits;
 	struct morph_balance sizes;
 	uint64_t seed;
-} o = { .field = "text", .runs = 10, .iterations = 300, .tolerance = 1e-4, .sample = 3000, .outliers = -1,
-	.layout = -1, .limits = MORPH_LIMITS, .sizes = { .least = 10 } };
+} o = { .field = "text", .runs = 10, .iterations = 300, .tolerance = 1e-4, .sample = 3000,
+	.outliers = -1, .layout = -1, .limits = MORPH_LIMITS, .sizes = { .least = 10 } };
 static struct rec_opts ro;
 
 static const struct opt table[] = {
-	{ 't', "template", OPT_LIST, &o.templates, "TEXT", "the prompt: \"a {label} cell\"; several: by id", 0, 0 },
+	{ 't', "template", OPT_LIST, &o.templates, "TEXT",
+	    "the prompt: \"a {label} cell\"; several: by id", 0, 0 },
 	{ 0, "templates", OPT_STR, &o.file, "FILE", "templates, one a line", 0, 0 },
 	{ 0, "preset", OPT_STR, &o.preset, "NAME", TEMPLATE_PRESETS, 0, 0 },
 	{ 0, "field", OPT_STR, &o.field, "NAME", "the field that gets the prompt (text)", 0, 0 },
-	{ 0, "clusters", OPT_INT, &o.clusters, "K", "part the images into K clusters by their vectors", 1, 100000 },
-	{ 0, "choose-k", OPT_STR, &o.choose, "A:B", "as many clusters, from A to B, as are best", 0, 0 },
-	{ 0, "by", OPT_CHOICE, &o.by, "silhouette|sdbw", "best by this measure (silhouette)", 0, 0 },
-	{ 0, "sample", OPT_INT, &o.sample, "N", "rows that the silhouette looks at (3000; 0: all)", 0, 1e9 },
+	{ 0, "clusters", OPT_INT, &o.clusters, "K",
+	    "part the images into K clusters by their vectors", 1, 100000 },
+	{ 0, "choose-k", OPT_STR, &o.choose, "A:B",
+	    "as many clusters, from A to B, as are best", 0, 0 },
+	{ 0, "by", OPT_CHOICE, &o.by, "silhouette|sdbw",
+	    "best by this measure (silhouette)", 0, 0 },
+	{ 0, "sample", OPT_INT, &o.sample, "N",
+	    "rows that the silhouette looks at (3000; 0: all)", 0, 1e9 },
 	{ 0, "centroids", OPT_STR, &o.centroids, "FILE.npy", "take these clusters", 0, 0 },
 	{ 0, "save-centroids", OPT_STR, &o.save, "FILE.npy", "write the clusters' means", 0, 0 },
 	{ 0, "runs", OPT_INT, &o.runs, "N", "begin N times and take the best (10)", 1, 1000 },
 	{ 0, "iterations", OPT_INT, &o.iterations, "N", "steps at most (300)", 1, 1e6 },
-	{ 0, "tolerance", OPT_FLOAT, &o.tolerance, "X", "end when the means move less (1e-4)", 0, 1 },
+	{ 0, "tolerance", OPT_FLOAT, &o.tolerance, "X",
+	    "end when the means move less (1e-4)", 0, 1 },
 	{ 0, "mini-batch", OPT_INT, &o.batch, "N", "N images a step, not all", 1, 1e9 },
-	{ 0, "outliers", OPT_CHOICE, &o.outliers, "keep|remove", "images that fail a rule (remove: mep-histo)", 0,
-	    0 },
+	{ 0, "outliers", OPT_CHOICE, &o.outliers, "keep|remove",
+	    "images that fail a rule (remove: mep-histo)", 0, 0 },
 	{ 0, "min-mean-v", OPT_FLOAT, &o.limits.mean_v, "X", "rule: mean of value (70)", 0, 255 },
 	{ 0, "min-mean-s", OPT_FLOAT, &o.limits.mean_s, "X", "mean of saturation (3)", 0, 255 },
 	{ 0, "min-std-v", OPT_FLOAT, &o.limits.std_v, "X", "deviation of value (4)", 0, 255 },
 	{ 0, "min-std-s", OPT_FLOAT, &o.limits.std_s, "X", "deviation of saturation (4)", 0, 255 },
 	{ 0, "min-std-h", OPT_FLOAT, &o.limits.std_h, "X", "deviation of hue (1.5)", 0, 255 },
-	{ 0, "min-var-l", OPT_FLOAT, &o.limits.var_l, "X", "variance of the Laplacian (100)", 0, 1e9 },
+	{ 0, "min-var-l", OPT_FLOAT, &o.limits.var_l, "X",
+	    "variance of the Laplacian (100)", 0, 1e9 },
 	{ 0, "min-contours", OPT_FLOAT, &o.limits.n_contour, "X", "contours (10)", 0, 1e9 },
 	{ 0, "rename", OPT_LIST, &o.rename, "A=B", "say label B for A", 0, 0 },
-	{ 0, "balance", OPT_FLAG, &o.balance, NULL, "as many images of each prompt, prompts of each label", 0, 0 },
-	{ 0, "min-prompts", OPT_INT, &o.sizes.least, "N", "more than N prompts of each label (10)", 0, 1e6 },
-	{ 0, "first-size", OPT_INT, &o.sizes.first, "N", "smallest set tried (50000, or 1/20)", 1, 1e12 },
-	{ 0, "size-step", OPT_INT, &o.sizes.step, "N", "the next is larger by (5000, or 1/20)", 1, 1e12 },
-	{ 0, "split", OPT_STR, &o.split, "A:B:C", "part each prompt's images: train, test, validation", 0, 0 },
+	{ 0, "balance", OPT_FLAG, &o.balance, NULL,
+	    "as many images of each prompt, prompts of each label", 0, 0 },
+	{ 0, "min-prompts", OPT_INT, &o.sizes.least, "N",
+	    "more than N prompts of each label (10)", 0, 1e6 },
+	{ 0, "first-size", OPT_INT, &o.sizes.first, "N",
+	    "smallest set tried (50000, or 1/20)", 1, 1e12 },
+	{ 0, "size-step", OPT_INT, &o.sizes.step, "N",
+	    "the next is larger by (5000, or 1/20)", 1, 1e12 },
+	{ 0, "split", OPT_STR, &o.split, "A:B:C",
+	    "part each prompt's images: train, test, validation", 0, 0 },
 	{ 0, "layout", OPT_CHOICE, &o.layout, "mep", "also write MEP's tables", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.out, "DIR", "below DIR", 0, 0 },
-	{ 0, "only-label", OPT_STR, &o.only, "LABEL", "its training table and prompts of this label alone", 0, 0 },
+	{ 0, "only-label", OPT_STR, &o.only, "LABEL",
+	    "its training table and prompts of this label alone", 0, 0 },
 	{ 0, "map", OPT_STR, &o.map, "FILE.png", "draw the clusters", 0, 0 },
-	{ 0, "stats", OPT_STR, &o.stats, "FILE", "write records of the clustering and of each prompt", 0, 0 },
+	{ 0, "stats", OPT_STR, &o.stats, "FILE",
+	    "write records of the clustering and of each prompt", 0, 0 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
 	{ 's', "seed", OPT_U64, &o.seed, "N", "seed (0)", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
@@ -170,9 +185,9 @@ gather(struct rec *r, void *ctx)
 	sb_release(&sb);
 	m.item = xgrow(m.item, &m.cap, (size_t)m.n + 1, sizeof(*m.item));
 	it = &m.item[m.n++];
-	*it = (struct morph_item){ .line = xstrndup(r->line, r->len), .len = r->len, .input = r->input,
-		.lineno = r->lineno, .id = xstrdup(rec_id(r)), .path = xstrdup(path), .row = m.rows++,
-		.label = morph_label(&m, label) };
+	*it = (struct morph_item){ .line = xstrndup(r->line, r->len), .len = r->len,
+		.input = r->input, .lineno = r->lineno, .id = xstrdup(rec_id(r)),
+		.path = xstrdup(path), .row = m.rows++, .label = morph_label(&m, label) };
 	return 0;
 }
 
@@ -263,7 +278,8 @@ make_clusters(struct sb *stats)
 	else if (kmeans_fit(&m.clusters, m.x, m.rows, m.d, &ko))
 		die("%s", errmsg());
 	gpu_close();
-	if (o.save && npy_write(&(struct st_tensor){ .dtype = ST_F32, .ndim = 2, .dim = { m.clusters.k, m.d },
+	if (o.save &&
+	    npy_write(&(struct st_tensor){ .dtype = ST_F32, .ndim = 2, .dim = { m.clusters.k, m.d },
 	    .n = m.clusters.k * m.d, .data = m.clusters.center }, o.save))
 		die("%s", errmsg());
 	morph_take_clusters(&m);
@@ -366,14 +382,16 @@ put_stats(struct sb *sb, int64_t removed)
 	sb_printf(sb, "{\"kind\":\"clustering\",\"k\":%lld,\"inertia\":", (long long)m.clusters.k);
 	json_put_num(sb, m.clusters.inertia);
 	sb_printf(sb, ",\"iterations\":%lld,\"n\":%lld,\"removed\":%lld,\"taken\":%lld,\"sizes\":[",
-	    (long long)m.clusters.iterations, (long long)m.rows, (long long)removed, (long long)taken);
+	    (long long)m.clusters.iterations, (long long)m.rows, (long long)removed,
+	    (long long)taken);
 	for (int64_t k = 0; k < m.clusters.k; k++)
 		sb_printf(sb, "%s%lld", k ? "," : "", (long long)m.clusters.size[k]);
 	sb_puts(sb, "]}\n");
 	for (int p = 0; p < m.nprompt; p++) {
 		sb_printf(sb, "{\"kind\":\"prompt\",\"prompt_idx\":%d,\"text\":", p);
 		json_put_str(sb, m.prompt[p].text, strlen(m.prompt[p].text));
-		sb_printf(sb, ",\"n\":%lld,\"taken\":%s,\"mean_variance\":", (long long)m.prompt[p].n,
+		sb_printf(sb,
+		    ",\"n\":%lld,\"taken\":%s,\"mean_variance\":", (long long)m.prompt[p].n,
 		    m.prompt[p].taken ? "true" : "false");
 		json_put_num(sb, c[p].mean_variance);
 		sb_puts(sb, ",\"max_distance2\":");
@@ -438,7 +456,8 @@ by_looks(const char *const *files, size_t n, bool remove)
 		more = put_records(&out, remove);
 		rec_out_close(&out);
 		if (removed)
-			die("all %lld images were removed; --outliers keep leaves them", (long long)removed);
+			die("all %lld images were removed; --outliers keep leaves them",
+			    (long long)removed);
 		return more > code ? more : code;
 	}
 	make_clusters(&stats);
@@ -477,8 +496,11 @@ check_options(void)
 		o.outliers = histo;
 	if ((o.clusters > 0) + (o.choose != NULL) + (o.centroids != NULL) > 1)
 		usage_error("--clusters, --choose-k, --centroids: one of them");
-	if (!looks && (o.balance || o.split || o.layout >= 0 || o.map || o.stats || o.save || o.outliers))
-		usage_error("--balance, --split, --layout, --map, --stats, --save-centroids and --outliers go with "
+	if (!looks &&
+	    (o.balance || o.split || o.layout >= 0 || o.map || o.stats || o.save || o.outliers))
+		usage_error(
+		    "--balance, --split, --layout, --map, --stats, --save-centroids and --outliers "
+		    "go with "
 		    "--clusters, --choose-k or --centroids");
 	if ((o.layout >= 0) != (o.out != NULL))
 		usage_error("--layout and -o go together");

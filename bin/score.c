@@ -245,8 +245,8 @@ one_mask(struct rec *r, struct rec_out *out, void *ctx)
 	pthread_mutex_lock(&lock);
 	mask_scores_add(&mk.all, &st, &p, mk.ignore, file_number(r), r->lineno);
 	if (o.sheet)
-		masksheet_add(&mk.sheet, r, &p, file_number(r), seg_score(SEG_IOU, mk.skip ? &some : &st,
-		    SEG_MICRO, NULL, o.zero_division));
+		masksheet_add(&mk.sheet, r, &p, file_number(r),
+		    seg_score(SEG_IOU, mk.skip ? &some : &st, SEG_MICRO, NULL, o.zero_division));
 	pthread_mutex_unlock(&lock);
 	if (mk.skip)
 		seg_stats_release(&some);

@@ -19,8 +19,10 @@ enum { JPEG_QUALITY = 95 };
 enum format { FORMAT_LAYOUT = -1, FORMAT_PNG, FORMAT_JPG };
 
 static struct {
-	const char *model, *latest_in, *device, *out, *negative, *init, *prompt, *prompt_dict, *phase, *plane;
-	const char *lora_base, *dataset, *variant, *unet, *vae, *tokenizer, *label_field, *batch_arg, *tile_arg;
+	const char *model, *latest_in, *device, *out, *negative, *init, *prompt, *prompt_dict,
+	    *phase, *plane;
+	const char *lora_base, *dataset, *variant, *unet, *vae, *tokenizer, *label_field,
+	    *batch_arg, *tile_arg;
 	int64_t steps, width, height, images, batch, preview, per_batch, batches, ckpt;
 	double guidance, rescale, strength, eta;
 	int scheduler, rng, layout, format, precision;
@@ -29,14 +31,17 @@ static struct {
 	struct opt_list lora;
 	struct rec_opts ro;
 } o = { .steps = -1, .images = -1, .ckpt = -1, .guidance = -1, .strength = 0.8,
-	.scheduler = -1, .format = FORMAT_LAYOUT, .metadata = true, .plane = "F+00", .label_field = "label",
-	.batch_arg = "auto", .tile_arg = "auto", .ro = { .jobs = 1, .what = "records" } };
+	.scheduler = -1, .format = FORMAT_LAYOUT, .metadata = true, .plane = "F+00",
+	.label_field = "label", .batch_arg = "auto", .tile_arg = "auto",
+		.ro = { .jobs = 1, .what = "records" } };
 
 static const struct opt table[] = {
-	{ 'm', "model", OPT_STR, &o.model, "MODEL", "diffusers folder, or one .safetensors file", 0, 0 },
+	{ 'm', "model", OPT_STR, &o.model, "MODEL",
+	    "diffusers folder, or one .safetensors file", 0, 0 },
 	{ 0, "model-path", OPT_STR, &o.model, NULL, NULL, 0, 0 },
 	{ 0, "model_path", OPT_STR, &o.model, NULL, NULL, 0, 0 },
-	{ 0, "latest-model-in", OPT_STR, &o.latest_in, "DIR", "the model in DIR that changed last", 0, 0 },
+	{ 0, "latest-model-in", OPT_STR, &o.latest_in, "DIR",
+	    "the model in DIR that changed last", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.out, "DIR", "write images there (.)", 0, 0 },
 	{ 0, "save_im_path", OPT_STR, &o.out, NULL, NULL, 0, 0 },
 	{ 0, "synthetic-dataset-parent", OPT_STR, &o.out, NULL, NULL, 0, 0 },
@@ -44,7 +49,8 @@ static const struct opt table[] = {
 	{ 0, "steps", OPT_INT, &o.steps, "N", "sampling steps (50)", 1, 1000 },
 	{ 0, "num_inference_steps", OPT_INT, &o.steps, NULL, NULL, 1, 1000 },
 	{ 0, "eta", OPT_FLOAT, &o.eta, "X", "noise of ddim's steps (0)", 0, 1 },
-	{ 'g', "guidance-scale", OPT_FLOAT, &o.guidance, "X", "pull of the text (7.5; 1: off)", 0, 100 },
+	{ 'g', "guidance-scale", OPT_FLOAT, &o.guidance, "X",
+	    "pull of the text (7.5; 1: off)", 0, 100 },
 	{ 0, "guidance_scale", OPT_FLOAT, &o.guidance, NULL, NULL, 0, 100 },
 	{ 0, "guidance-rescale", OPT_FLOAT, &o.rescale, "X", "mend its overexposure (0)", 0, 1 },
 	{ 0, "negative", OPT_STR, &o.negative, "TEXT", "what is not wanted", 0, 0 },
@@ -54,30 +60,39 @@ static const struct opt table[] = {
 	{ 'n', "num-images", OPT_INT, &o.images, "N", "images of each record (1)", 1, 1e9 },
 	{ 0, "batch", OPT_STR, &o.batch_arg, "N|auto", "make N images at once", 0, 0 },
 	{ 's', "seed", OPT_U64, &o.seed, "N", "seed of records without one (0)", 0, 0 },
-	{ 0, "rng", OPT_CHOICE, &o.rng, NOISE_KINDS, "noise; torch-cpu: as diffusers on a CPU", 0, 0 },
+	{ 0, "rng", OPT_CHOICE, &o.rng, NOISE_KINDS,
+	    "noise; torch-cpu: as diffusers on a CPU", 0, 0 },
 	{ 0, "init-image", OPT_STR, &o.init, "FILE", "begin with this image", 0, 0 },
 	{ 0, "strength", OPT_FLOAT, &o.strength, "X", "how far to leave it (0.8)", 0, 1 },
 	{ 0, "prompt", OPT_STR, &o.prompt, "TEXT", "read no records, use this text", 0, 0 },
-	{ 0, "prompt-dict", OPT_STR, &o.prompt_dict, "FILE", "read no records but {text: prompt_idx}", 0, 0 },
+	{ 0, "prompt-dict", OPT_STR, &o.prompt_dict, "FILE",
+	    "read no records but {text: prompt_idx}", 0, 0 },
 	{ 0, "prompt_dict_path", OPT_STR, &o.prompt_dict, NULL, NULL, 0, 0 },
-	{ 0, "layout", OPT_CHOICE, &o.layout, GEN_LAYOUTS, "names and files beside the images", 0, 0 },
+	{ 0, "layout", OPT_CHOICE, &o.layout, GEN_LAYOUTS,
+	    "names and files beside the images", 0, 0 },
 	{ 0, "dataset-name", OPT_STR, &o.dataset, "NAME", "nsw: write below DIR/NAME", 0, 0 },
 	{ 0, "phase", OPT_STR, &o.phase, "PHASE", "nsw: {phase} in the prompt", 0, 0 },
-	{ 0, "focal-plane", OPT_STR, &o.plane, "PLANE", "nsw: {focal_plane} in the prompt (F+00)", 0, 0 },
+	{ 0, "focal-plane", OPT_STR, &o.plane, "PLANE",
+	    "nsw: {focal_plane} in the prompt (F+00)", 0, 0 },
 	{ 0, "n_batch", OPT_INT, &o.batches, NULL, NULL, 1, 1e6 },
 	{ 0, "num_images_batch", OPT_INT, &o.per_batch, NULL, NULL, 1, 1e6 },
 	{ 0, "ckpt", OPT_INT, &o.ckpt, "N", "U-Net of MODEL/checkpoint-N", 0, 1e12 },
-	{ 0, "label-field", OPT_STR, &o.label_field, "FIELD", "names the class, for models of classes", 0, 0 },
+	{ 0, "label-field", OPT_STR, &o.label_field, "FIELD",
+	    "names the class, for models of classes", 0, 0 },
 	{ 0, "format", OPT_CHOICE, &o.format, "png|jpg", "of the files", 0, 0 },
-	{ 0, "metadata", OPT_FLAG, &o.metadata, NULL, "say in PNG files what made them (on)", 0, 0 },
+	{ 0, "metadata", OPT_FLAG, &o.metadata, NULL,
+	    "say in PNG files what made them (on)", 0, 0 },
 	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave images that are there", 0, 0 },
-	{ 0, "preview", OPT_INT, &o.preview, "N", "a sheet of the first N, DIR/preview.png", 1, 400 },
+	{ 0, "preview", OPT_INT, &o.preview, "N",
+	    "a sheet of the first N, DIR/preview.png", 1, 400 },
 	{ 0, "unet", OPT_STR, &o.unet, "DIR", "another U-Net", 0, 0 },
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "another autoencoder", 0, 0 },
 	{ 0, "tokenizer", OPT_STR, &o.tokenizer, "DIR", "another tokenizer", 0, 0 },
-	{ 0, "lora", OPT_LIST, &o.lora, "FILE[:X]", "merge this LoRA into the model, X times (1)", 0, 0 },
+	{ 0, "lora", OPT_LIST, &o.lora, "FILE[:X]",
+	    "merge this LoRA into the model, X times (1)", 0, 0 },
 	{ 0, "variant", OPT_STR, &o.variant, "NAME", "weights' files of this name (fp16)", 0, 0 },
-	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL, "a single file's model predicts v", 0, 0 },
+	{ 0, "v-prediction", OPT_FLAG, &o.v_prediction, NULL,
+	    "a single file's model predicts v", 0, 0 },
 	{ 0, "precision", OPT_CHOICE, &o.precision, "auto|f32|f16|bf16", "of the weights", 0, 0 },
 	{ 0, "vae-tile", OPT_STR, &o.tile_arg, "N|auto|off", "decode tiles of N latents", 0, 0 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number or name in gpuinfo(1)", 0, 0 },
@@ -111,8 +126,8 @@ number(struct rec *r, const char *key, int64_t min, int64_t max, int64_t *out)
 
 	if (got < 0)
 		return -1;
-	return got && (*out < min || *out > max) ? err("%s: %" PRId64 " is not in %" PRId64 "..%" PRId64, key,
-	    *out, min, max) : 0;
+	return got && (*out < min || *out > max) ? err("%s: %" PRId64 " is not in %" PRId64 "..%"
+	    PRId64, key, *out, min, max) : 0;
 }
 
 static int
@@ -122,7 +137,8 @@ real(struct rec *r, const char *key, double min, double max, double *out)
 
 	if (got < 0)
 		return -1;
-	return got && (*out < min || *out > max) ? err("%s: %g is not in %g..%g", key, *out, min, max) : 0;
+	return got && (*out < min || *out > max) ? err("%s: %g is not in %g..%g", key, *out, min,
+	    max) : 0;
 }
 
 /* Where neither record nor options give a size: the initial image's, as far as the model can. */
@@ -191,9 +207,9 @@ ask(struct gen_item *it, struct sd_job *j, int64_t *n)
 	}
 	if (number(r, "num_images", 1, 1000000, n) || number(r, "steps", 1, 1000, &steps) ||
 	    number(r, "width", 1, 65536, &w) || number(r, "height", 1, 65536, &h) ||
-	    real(r, "guidance_scale", 0, 100, &j->guidance) || real(r, "strength", 0, 1, &j->strength) ||
-	    default_size(it, &w, &h) || seed_of(r, it->id, &j->seed) ||
-	    (model.has[SD_CLASSES] && class_of(r, &j->cls)))
+	    real(r, "guidance_scale", 0, 100, &j->guidance) ||
+	    real(r, "strength", 0, 1, &j->strength) || default_size(it, &w, &h) ||
+	    seed_of(r, it->id, &j->seed) || (model.has[SD_CLASSES] && class_of(r, &j->cls)))
 		return -1;
 	j->steps = (int)steps;
 	j->width = (int)w;
@@ -223,8 +239,8 @@ expand(struct gen_item *it)
 
 		t->job = j;
 		t->job.seed = first + (uint64_t)k;
-		t->path = gen_files_name(&files, it->id, k, n, it->label, it->prompt_idx ? it->prompt_idx : "0",
-		    t->job.seed);
+		t->path = gen_files_name(&files, it->id, k, n, it->label,
+		    it->prompt_idx ? it->prompt_idx : "0", t->job.seed);
 		if (!t->path)
 			return -1;
 		t->there = o.skip_done && file_exists(t->path);
@@ -233,7 +249,7 @@ expand(struct gen_item *it)
 	return 0;
 }
 
-/* ---- images to files and records --------------------------------------------------------------- */
+/* ---- images to files and records ------------------------------------------------------------- */
 
 static void
 save(struct gen_task *t)
@@ -253,7 +269,8 @@ save(struct gen_task *t)
 static void
 emit(struct gen_item *it, size_t k)
 {
-	static const char *const names[] = { "ddpm", "ddim", "pndm", "euler", "euler-a", "heun", "dpmpp-2m",
+	static const char *const names[] = { "ddpm", "ddim", "pndm", "euler", "euler-a", "heun",
+	    "dpmpp-2m",
 		"dpmpp-2m-karras", "dpmpp-2m-sde", "unipc", "lcm", "lms" };
 	const struct gen_task *t = &it->task[k];
 	const struct sd_job *j = &t->job;
@@ -281,7 +298,8 @@ emit(struct gen_item *it, size_t k)
 		rec_set_str(r, "lora", loras.s);
 	rec_emit(&records, r);
 	if (files.rows && !t->there) {
-		const struct rec_field *label = rec_get(r, "label"), *idx = rec_get(r, "prompt_idx");
+		const struct rec_field *label = rec_get(r, "label"),
+		                       *idx = rec_get(r, "prompt_idx");
 		char *text = label ? xstrndup(label->raw, label->rawlen) : xstrdup(
 		    strcmp(it->label, "healthy") == 0 || strcmp(it->label, "tumor") == 0 ? "1"
 		    : strcmp(it->label, "unknown") == 0 ? "null" : "0");
@@ -387,7 +405,8 @@ substitute(const char *prompt)
 static void
 from_prompt(void)
 {
-	const char *prompt = o.prompt ? o.prompt : "a grayscale microscopic image of human embryo at phase {phase}";
+	const char *prompt =
+	    o.prompt ? o.prompt : "a grayscale microscopic image of human embryo at phase {phase}";
 	char *text = substitute(prompt);
 	struct rec r = { 0 };
 
@@ -416,7 +435,8 @@ from_dict(const char *path)
 		die("%s", errmsg());
 	if (j.v[0].type != JSON_OBJECT)
 		die("%s: want an object of texts and their numbers", path);
-	for (int i = 0, v = 1; i < j.v[0].size && queue.code != EXIT_FATAL; i++, v = j.v[v + 1].next) {
+	for (int i = 0, v = 1; i < j.v[0].size && queue.code != EXIT_FATAL;
+	     i++, v = j.v[v + 1].next) {
 		const char *prompt = json_str(&j, v, &mem);
 		struct rec r = { 0 };
 		int64_t idx;
@@ -450,7 +470,8 @@ check_usage(int operands)
 	if (o.prompt && o.prompt_dict)
 		usage_error("--prompt or --prompt-dict, not both");
 	if (o.layout == GEN_NSW && (!o.phase || !o.dataset || o.prompt_dict))
-		usage_error("--layout nsw wants --phase and --dataset-name, and one --prompt at most");
+		usage_error(
+		    "--layout nsw wants --phase and --dataset-name, and one --prompt at most");
 	if (o.layout != GEN_NSW && (o.dataset || o.phase))
 		usage_error("--dataset-name and --phase are for --layout nsw");
 	if (o.layout != GEN_MEP && (o.batches || o.per_batch))
@@ -550,10 +571,12 @@ open_files(void)
 	if (o.layout == GEN_NSW)
 		dir = path_join(o.out, o.dataset);
 	else if (o.layout == GEN_MEP && !o.out)
-		dir = xasprintf("%s/../../synthetic/%s/image/train", model.path, path_base(model.path));
+		dir = xasprintf("%s/../../synthetic/%s/image/train", model.path,
+		    path_base(model.path));
 	else
 		dir = xstrdup(o.out ? o.out : ".");
-	if (gen_files_open(&files, (enum gen_layout)o.layout, dir, o.format == FORMAT_PNG ? ".png" : ".jpg",
+	if (gen_files_open(&files, (enum gen_layout)o.layout, dir, o.format == FORMAT_PNG ? ".png"
+	    : ".jpg",
 	        o.ro.shard.n ? o.ro.shard.i - 1 : 0))
 		die("%s", errmsg());
 	files.per_batch = o.per_batch ? o.per_batch : 1;
@@ -580,7 +603,8 @@ main(int argc, char **argv)
 	int first;
 
 	o.ro.shard = shard_default();
-	first = opt_parse(argc, argv, table, "[options] [FILE ...]", "makes images from prompt records");
+	first = opt_parse(argc, argv, table, "[options] [FILE ...]",
+	    "makes images from prompt records");
 	check_usage(argc - first);
 	set_defaults();
 	if (o.layout == GEN_MEP)
@@ -590,8 +614,8 @@ main(int argc, char **argv)
 	if (o.preview)
 		sheet_init(&preview, 1, 128, NULL);
 	rec_out_open(&records, 1, "standard output");
-	queue = (struct gen_queue){ .ro = &o.ro, .out = &records, .sample = &sample, .batch = (int)o.batch,
-		.save = save, .emit = emit, .between = stop_if_asked };
+	queue = (struct gen_queue){ .ro = &o.ro, .out = &records, .sample = &sample,
+		.batch = (int)o.batch, .save = save, .emit = emit, .between = stop_if_asked };
 	progress_start(&progress, "images", 0, o.ro.quiet);
 	if (o.prompt_dict)
 		from_dict(o.prompt_dict);

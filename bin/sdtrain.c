@@ -15,13 +15,14 @@
 #include <string.h>
 
 enum { TARGETS = 64, LABELS = 1024 };
-enum { IMAGES = 1 << 30, TEXTS = 256 << 20 }; /* bytes of decoded images and of text states in memory */
+/* bytes of decoded images and of text states in memory */
+enum { IMAGES = 1 << 30, TEXTS = 256 << 20 };
 
 static struct sd_options *o;
 
 static const char *const text_targets[] = { "q_proj", "k_proj", "v_proj", "out_proj" };
 
-/* ---- from options to a run ---------------------------------------------------------------------- */
+/* ---- from options to a run ------------------------------------------------------------------- */
 
 /* "a,b,c" as an array; the pieces live on. */
 static int
@@ -49,11 +50,12 @@ compute_type(void)
 static struct optim_conf
 optimizer(void)
 {
-	return (struct optim_conf){ .kind = o->adam8 ? OPTIM_ADAMW8 : OPTIM_ADAMW, .beta1 = o->beta1,
+	return (struct optim_conf){ .kind = o->adam8 ? OPTIM_ADAMW8 : OPTIM_ADAMW,
+	    .beta1 = o->beta1,
 		.beta2 = o->beta2, .eps = o->eps, .weight_decay = o->decay };
 }
 
-/* ---- data ---------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static struct pipeline model;
 static struct sd_data data, class_data, valid_data;
@@ -82,12 +84,14 @@ read_images(struct sd_data *d)
 static struct sd_data_conf
 data_conf(const struct sd_config *cfg)
 {
-	return (struct sd_data_conf){ .resolution = (int)o->resolution, .channels = cfg->vae.in_channels,
-		.center_crop = o->center, .flip = o->flip, .upright = o->prompt != NULL, .one_crop = o->cache,
-		.empty = o->empty, .seed = o->seed, .image_key = o->image_key, .caption_key = o->caption_key,
-		.label_key = o->label_key, .prompt = o->prompt, .from_names = o->from_names,
-		.captions_dir = o->captions_dir, .prompt_head = o->prompt_head,
-		.classes = cfg->classes.classes ? &cfg->classes : NULL };
+	return (struct sd_data_conf){ .resolution = (int)o->resolution,
+	    .channels = cfg->vae.in_channels,
+		.center_crop = o->center, .flip = o->flip, .upright = o->prompt != NULL,
+		.one_crop = o->cache, .empty = o->empty, .seed = o->seed, .image_key = o->image_key,
+		.caption_key = o->caption_key, .label_key = o->label_key, .prompt = o->prompt,
+		.from_names = o->from_names, .captions_dir = o->captions_dir,
+		.prompt_head = o->prompt_head, .classes = cfg->classes.classes ? &cfg->classes
+		: NULL };
 }
 
 static void
@@ -109,7 +113,8 @@ read_data(const struct sd_config *cfg, const char *const *files, size_t nfiles)
 
 		if (o->image_folders && !records)
 			die("%s", errmsg());
-		bad_records = rec_each(&ro, records ? &records : files, records ? 1 : nfiles, NULL, add, NULL);
+		bad_records = rec_each(&ro, records ? &records : files, records ? 1 : nfiles, NULL,
+		    add, NULL);
 	}
 	if (bad_records == EXIT_FATAL)
 		exit(EXIT_FATAL);
@@ -132,8 +137,8 @@ read_class_images(void)
 {
 	char *dir = o->class_dir ? xstrdup(o->class_dir) : path_join(o->output, "class_images");
 	struct sd_prior c = { .dir = dir, .prompt = o->class_prompt, .n = (int)o->class_images,
-		.batch = (int)o->class_batch, .size = (int)o->resolution, .steps = 50, .guidance = 7.5,
-		.seed = o->seed, .quiet = o->quiet };
+		.batch = (int)o->class_batch, .size = (int)o->resolution, .steps = 50,
+		.guidance = 7.5, .seed = o->seed, .quiet = o->quiet };
 	struct sd_data_conf conf = data_conf(&model.cfg);
 
 	c.sampler = noise_config_sampler(&model.noise);
@@ -155,16 +160,17 @@ read_class_images(void)
 	free(dir);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static struct sd_setup
 setup_of_options(void)
 {
 	static const char *targets[TARGETS], *labels[LABELS];
-	struct sd_setup s = { .model = o->model, .text = o->text, .rank = (int)o->rank, .alpha = o->alpha,
-		.targets = { [SD_UNET] = targets, [SD_TEXT] = text_targets }, .ntargets = { [SD_TEXT] = 4 },
-		.labels = labels, .tokens = (int)o->class_tokens, .compute = compute_type(),
-		.checkpointing = o->checkpointing, .prediction = o->prediction, .seed = o->seed };
+	struct sd_setup s = { .model = o->model, .text = o->text, .rank = (int)o->rank,
+		.alpha = o->alpha, .targets = { [SD_UNET] = targets, [SD_TEXT] = text_targets },
+		.ntargets = { [SD_TEXT] = 4 }, .labels = labels, .tokens = (int)o->class_tokens,
+		.compute = compute_type(), .checkpointing = o->checkpointing,
+		.prediction = o->prediction, .seed = o->seed };
 
 	s.from = (struct sd_sources){ .variant = o->variant, .unet = o->unet, .vae = o->vae,
 		.tokenizer = o->tokenizer, .v_prediction = o->v_prediction };
@@ -204,7 +210,9 @@ plan(const struct sd_setup *s, struct sd_config *cfg)
 	if (o->resolution % factor)
 		usage_error("--resolution: want a multiple of %d", factor);
 	if (cfg->classes.classes && (o->class_prompt || o->text || o->single_dir || o->from_names))
-		usage_error("--class-prompt, --train-text-encoder, --session-dir and --image-captions-filename are "
+		usage_error(
+		    "--class-prompt, --train-text-encoder, --session-dir and "
+		    "--image-captions-filename are "
 		    "for models of text");
 	c = plan_conf(s, cfg);
 	if (sd_plan_make(&p, &c))
@@ -215,7 +223,7 @@ plan(const struct sd_setup *s, struct sd_config *cfg)
 		sd_plan_refuse(&c, p.total);
 }
 
-/* ---- the run -------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Text that tells what made the model, for its files. */
 static const char *const *
@@ -251,22 +259,25 @@ make_settings(struct sd_train *t, int argc, char **argv)
 	static const enum st_dtype dtypes[] = { ST_F32, ST_F16, ST_BF16 };
 	struct sd_settings *s = &t->set;
 
-	*s = (struct sd_settings){ .run = o->output, .seed = o->seed, .optim = optimizer(), .lr = o->lr,
-		.batch = (int)o->batch, .jobs = (int)o->jobs, .save_every = o->save_every, .keep = o->keep,
-		.log_every = o->log_every, .dtype = dtypes[o->dtype], .meta = provenance(argc, argv),
-		.prompts = o->prompts.v, .nprompts = (int)o->prompts.n, .images = (int)o->images,
+	*s = (struct sd_settings){ .run = o->output, .seed = o->seed, .optim = optimizer(),
+		.lr = o->lr, .batch = (int)o->batch, .jobs = (int)o->jobs,
+		.save_every = o->save_every, .keep = o->keep, .log_every = o->log_every,
+		.dtype = dtypes[o->dtype], .meta = provenance(argc, argv), .prompts = o->prompts.v,
+		.nprompts = (int)o->prompts.n, .images = (int)o->images,
 		.eval_every = o->eval_every, .eval_epochs = o->eval_epochs, .sampler = o->sampler,
-		.sample_steps = (int)o->sample_steps, .guidance = o->guidance, .single_dir = o->single_dir,
-		.single_every = !o->single_dir ? 0 : o->single_every ? o->single_every : o->save_every,
-		.single_name = path_base(o->output), .tensorboard = o->board, .lora_form = (enum lora_form)o->form,
-		.quiet = o->quiet };
+		.sample_steps = (int)o->sample_steps, .guidance = o->guidance,
+		.single_dir = o->single_dir, .single_every = !o->single_dir ? 0
+		: o->single_every ? o->single_every : o->save_every,
+		    .single_name = path_base(o->output), .tensorboard = o->board,
+		    .lora_form = (enum lora_form)o->form, .quiet = o->quiet };
 	if (valid_data.n && !o->eval_every && !o->eval_epochs)
 		s->eval_epochs = 1;
 	if (o->sampler == -1 && (s->sampler = noise_config_sampler(&model.noise)) < 0)
 		die("%s", errmsg());
 	for (int i = 0; i < s->nprompts && model.has[SD_CLASSES]; i++)
 		if (class_config_find(&model.cfg.classes, s->prompts[i]) < 0)
-			usage_error("--validation-prompt: the model has no class '%s'", s->prompts[i]);
+			usage_error("--validation-prompt: the model has no class '%s'",
+			    s->prompts[i]);
 	s->steps = steps_of_run(&t->feed.view);
 	if (o->scale_lr)
 		s->lr *= (double)(o->batch * o->accumulate);
@@ -277,9 +288,11 @@ make_settings(struct sd_train *t, int argc, char **argv)
 	s->schedule.power = o->power;
 	s->schedule.end = s->lr > 0 ? 1e-7 / s->lr : 0;
 	t->step = (struct sd_step){ .compute = compute_type(), .accumulate = (int)o->accumulate,
-		.clip = o->clip, .ema_decay = o->use_ema ? o->ema : 0, .scaled = o->precision == PRECISION_F16,
-		.loss = { .prediction = model.noise.prediction, .snr_gamma = o->snr,
-		    .form = o->prompt ? SNR_DREAMBOOTH : SNR_TEXT_TO_IMAGE, .prior_weight = o->prior_weight } };
+		.clip = o->clip, .ema_decay = o->use_ema ? o->ema : 0,
+		.scaled = o->precision == PRECISION_F16,
+			.loss = { .prediction = model.noise.prediction, .snr_gamma = o->snr,
+		    .form = o->prompt ? SNR_DREAMBOOTH : SNR_TEXT_TO_IMAGE,
+		    .prior_weight = o->prior_weight } };
 }
 
 /* Where latents and text states are kept. */
@@ -289,22 +302,23 @@ open_caches(struct sd_train *t)
 	static struct sd_cache latents, states;
 	static struct intern texts;
 	struct sd_feed f = { .p = &model, .train_text = o->text && model.has[SD_TEXT],
-		.longest = o->padding == 1, .noise_offset = o->offset, .perturbation = o->perturbation };
+		.longest = o->padding == 1, .noise_offset = o->offset,
+		.perturbation = o->perturbation };
 
 	t->feed = t->valid = f;
 	sd_view_init(&t->feed.view, &data, o->class_prompt ? &class_data : NULL);
 	sd_view_init(&t->valid.view, &valid_data, NULL);
 	t->valid.even = true;
 	t->valid.noise_offset = t->valid.perturbation = 0;
-	if (model.has[SD_TEXT] && sd_cache_open(&states, 0, sd_feed_state(&t->feed) * sizeof(float), TEXTS,
-	        o->cache_dir))
+	if (model.has[SD_TEXT] &&
+	    sd_cache_open(&states, 0, sd_feed_state(&t->feed) * sizeof(float), TEXTS, o->cache_dir))
 		die("%s", errmsg());
 	t->feed.states = t->valid.states = &states;
 	t->feed.texts = t->valid.texts = &texts;
 	if (!o->cache)
 		return;
-	if (sd_cache_open(&latents, 2 * (data.n + class_data.n), sd_feed_latent(&t->feed) * sizeof(float),
-	        (size_t)o->cache_room, o->cache_dir))
+	if (sd_cache_open(&latents, 2 * (data.n + class_data.n),
+	        sd_feed_latent(&t->feed) * sizeof(float), (size_t)o->cache_room, o->cache_dir))
 		die("%s", errmsg());
 	t->feed.latents = &latents;
 }
@@ -313,7 +327,8 @@ open_caches(struct sd_train *t)
 static char *
 resume_point(void)
 {
-	static const char *const signs[] = { "last", "model_index.json", "pytorch_lora_weights.safetensors" };
+	static const char *const signs[] =
+	    { "last", "model_index.json", "pytorch_lora_weights.safetensors" };
 	bool none = true;
 	char *from = o->resume_from ? sd_train_find(o->output, o->resume_from, &none) : NULL;
 

@@ -24,17 +24,23 @@ static const struct opt table[] = {
 	{ 'm', "model", OPT_STR, &o.model, "DIR", "a model that segtrain wrote (required)", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.output, "DIR", "write masks below DIR (required)", 0, 0 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
-	{ 0, "tile", OPT_INT, &o.tile, "N", "work in windows of N x N pixels, at the image's own size", 32,
-	    16384 },
-	{ 0, "overlap", OPT_INT, &o.overlap, "N", "pixels that windows share (default: a quarter)", 0, 8192 },
+	{ 0, "tile", OPT_INT, &o.tile, "N",
+	    "work in windows of N x N pixels, at the image's own size", 32, 16384 },
+	{ 0, "overlap", OPT_INT, &o.overlap, "N",
+	    "pixels that windows share (default: a quarter)", 0, 8192 },
 	{ 0, "batch-size", OPT_INT, &o.batch, "N", "windows at a time (4)", 1, 1024 },
-	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P", "probability from which a class is there", 0, 1 },
+	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P",
+	    "probability from which a class is there", 0, 1 },
 	{ 0, "labels", OPT_FLAG, &o.labels, NULL, "masks of class numbers, not of colours", 0, 0 },
-	{ 0, "overlay", OPT_FLAG, &o.overlay, NULL, "also write the image with the mask over it", 0, 0 },
-	{ 0, "probabilities", OPT_FLAG, &o.probabilities, NULL, "also write 16-bit probabilities", 0, 0 },
-	{ 0, "sheet", OPT_STR, &o.sheet, "FILE", "a picture of images, true and predicted masks", 0, 0 },
+	{ 0, "overlay", OPT_FLAG, &o.overlay, NULL,
+	    "also write the image with the mask over it", 0, 0 },
+	{ 0, "probabilities", OPT_FLAG, &o.probabilities, NULL,
+	    "also write 16-bit probabilities", 0, 0 },
+	{ 0, "sheet", OPT_STR, &o.sheet, "FILE",
+	    "a picture of images, true and predicted masks", 0, 0 },
 	{ 0, "field", OPT_STR, &o.field, "NAME", "the record's field for the mask", 0, 0 },
-	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave images whose mask is there already", 0, 0 },
+	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL,
+	    "leave images whose mask is there already", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
 	REC_OPTIONS_COMMON(ro),
 	{ 0 },
@@ -64,7 +70,8 @@ mask_image(struct image *out, const uint8_t *labels, int w, int h)
 	image_alloc(out, w, h, 1, 8);
 	p = out->data;
 	for (size_t i = 0; i < n; i++)
-		p[i] = model.spec.mode == SEG_BINARY && !o.labels ? (labels[i] ? 255 : 0) : labels[i];
+		p[i] = model.spec.mode == SEG_BINARY && !o.labels ? (labels[i] ? 255 : 0)
+		    : labels[i];
 }
 
 /* A colour for a class: of the dictionary, or one that differs from its neighbours'. */
@@ -169,7 +176,8 @@ add_to_sheet(struct rec *r, const struct image *im, const struct image *mask)
 		mask_image(&truth, labels, again.w, again.h);
 		free(labels);
 	}
-	sheet_add(&sheet, (const struct image *const[]){ im, truth.data ? &truth : NULL, mask }, rec_id(r));
+	sheet_add(&sheet, (const struct image *const[]){ im, truth.data ? &truth : NULL, mask },
+	    rec_id(r));
 	image_release(&again);
 	image_release(&truth);
 }

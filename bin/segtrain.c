@@ -36,40 +36,53 @@ static struct opts {
 	double threshold;
 	int64_t save_every, keep;
 } o = { .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1, .mode = UNSET,
-	.activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3, .epochs = UNSET,
-	.batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5, .keep = 2 };
+	.activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3,
+	.epochs = UNSET, .batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5,
+	.keep = 2 };
 
 /* decoded images that are kept in memory */
 enum { CACHE = 1 << 30 };
 
 static const struct opt table[] = {
 	{ 'o', "output", OPT_STR, &o.output, "DIR", "the run's folder (required)", 0, 0 },
-	{ 0, "preset", OPT_STR, &o.preset, "isn", "ISN's configuration; other options come on top", 0, 0 },
-	{ 0, "class-dict", OPT_STR, &o.class_dict, "CSV", "classes by colour: name, r, g, b", 0, 0 },
-	{ 0, "num-classes", OPT_INT, &o.num_classes, "N", "classes of label maps (1: foreground)", 1, 254 },
+	{ 0, "preset", OPT_STR, &o.preset, "isn",
+	    "ISN's configuration; other options come on top", 0, 0 },
+	{ 0, "class-dict", OPT_STR, &o.class_dict, "CSV",
+	    "classes by colour: name, r, g, b", 0, 0 },
+	{ 0, "num-classes", OPT_INT, &o.num_classes, "N",
+	    "classes of label maps (1: foreground)", 1, 254 },
 	{ 0, "mode", OPT_CHOICE, &o.mode, SEG_MODES, "what masks mean (by the classes)", 0, 0 },
 	{ 0, "ignore-index", OPT_INT, &o.ignore, "N", "this label counts for nothing", 0, 255 },
 	{ 0, "channels", OPT_INT, &o.channels, "1|3", "gray or RGB input (3)", 1, 3 },
-	{ 0, "image-size", OPT_STR, &o.image_size, "WxH[:soft][:alias]", "stretch images to this", 0, 0 },
+	{ 0, "image-size", OPT_STR, &o.image_size, "WxH[:soft][:alias]",
+	    "stretch images to this", 0, 0 },
 	{ 0, "crop", OPT_STR, &o.crop, "WxH", "train on random windows of this size", 0, 0 },
-	{ 0, "normalize", OPT_STR, &o.normalize, "MEAN/STD", "imagenet, none, or lists (imagenet)", 0, 0 },
-	{ 0, "augment", OPT_STR, &o.augment, "LIST", "hflip:vflip:turn:rotate=15:scale=.2:hue=.1 ...", 0, 0 },
-	{ 0, "fractions", OPT_STR, &o.fractions, "V[,T]", "for validation, testing, if no split is given", 0,
-	    0 },
+	{ 0, "normalize", OPT_STR, &o.normalize, "MEAN/STD",
+	    "imagenet, none, or lists (imagenet)", 0, 0 },
+	{ 0, "augment", OPT_STR, &o.augment, "LIST",
+	    "hflip:vflip:turn:rotate=15:scale=.2:hue=.1 ...", 0, 0 },
+	{ 0, "fractions", OPT_STR, &o.fractions, "V[,T]",
+	    "for validation, testing, if no split is given", 0, 0 },
 	{ 'a', "arch", OPT_STR, &o.arch, SEGNET_ARCHS, "architecture (unetplusplus)", 0, 0 },
-	{ 'e', "encoder", OPT_STR, &o.encoder, "NAME[:width=F]", "resnet18.., efficientnet-b0.. (resnet34)", 0,
-	    0 },
-	{ 0, "init", OPT_STR, &o.init, "DIR|FILE", "start from a model, or from an encoder's weights", 0, 0 },
+	{ 'e', "encoder", OPT_STR, &o.encoder, "NAME[:width=F]",
+	    "resnet18.., efficientnet-b0.. (resnet34)", 0, 0 },
+	{ 0, "init", OPT_STR, &o.init, "DIR|FILE",
+	    "start from a model, or from an encoder's weights", 0, 0 },
 	{ 0, "encoder-weights", OPT_STR, &o.init, NULL, NULL, 0, 0 },
-	{ 0, "decoder-channels", OPT_STR, &o.decoder, "LIST", "3 to 5 stages (256,128,64,32,16)", 0, 0 },
+	{ 0, "decoder-channels", OPT_STR, &o.decoder, "LIST",
+	    "3 to 5 stages (256,128,64,32,16)", 0, 0 },
 	{ 0, "attention", OPT_CHOICE, &o.attention, "none|scse", "in the decoder (none)", 0, 0 },
-	{ 0, "activation", OPT_CHOICE, &o.activation, SEG_ACTIVATIONS, "the net's last step (none)", 0, 0 },
+	{ 0, "activation", OPT_CHOICE, &o.activation, SEG_ACTIVATIONS,
+	    "the net's last step (none)", 0, 0 },
 	{ 'l', "loss", OPT_STR, &o.loss, "SUM", "dice+ce, 0.5*focal:gamma=3+jaccard, ...", 0, 0 },
-	{ 0, "class-weights", OPT_STR, &o.class_weights, "LIST|auto", "weights of the classes", 0, 0 },
-	{ 0, "optimizer", OPT_STR, &o.optimizer, "NAME", "adam, adamw or sgd[:momentum=.9:decay=1e-4]", 0, 0 },
+	{ 0, "class-weights", OPT_STR, &o.class_weights, "LIST|auto",
+	    "weights of the classes", 0, 0 },
+	{ 0, "optimizer", OPT_STR, &o.optimizer, "NAME",
+	    "adam, adamw or sgd[:momentum=.9:decay=1e-4]", 0, 0 },
 	{ 0, "lr", OPT_FLOAT, &o.lr, "R", "learning rate (1e-3)", 0, 1e3 },
 	{ 0, "learning_rate", OPT_FLOAT, &o.lr, NULL, NULL, 0, 1e3 },
-	{ 0, "lr-scheduler", OPT_STR, &o.schedule, "NAME[:warmup=N]", "constant, linear, cosine, ...", 0, 0 },
+	{ 0, "lr-scheduler", OPT_STR, &o.schedule, "NAME[:warmup=N]",
+	    "constant, linear, cosine, ...", 0, 0 },
 	{ 0, "lr_scheduler", OPT_STR, &o.schedule, NULL, NULL, 0, 0 },
 	{ 0, "clip", OPT_FLOAT, &o.clip, "NORM", "clip the gradient's norm (0: not)", 0, 1e6 },
 	{ 'b', "batch-size", OPT_INT, &o.batch, "N", "images at a time (8)", 1, 65536 },
@@ -78,17 +91,23 @@ static const struct opt table[] = {
 	{ 0, "gradient_accumulation_steps", OPT_INT, &o.accumulate, NULL, NULL, 1, 65536 },
 	{ 'n', "epochs", OPT_INT, &o.epochs, "N", "times through the training split (20)", 1, 1e9 },
 	{ 0, "num_train_epochs", OPT_INT, &o.epochs, NULL, NULL, 1, 1e9 },
-	{ 0, "max-steps", OPT_INT, &o.max_steps, "N", "stop after this many (0: by epochs)", 0, 1e15 },
+	{ 0, "max-steps", OPT_INT, &o.max_steps, "N",
+	    "stop after this many (0: by epochs)", 0, 1e15 },
 	{ 0, "max_train_steps", OPT_INT, &o.max_steps, NULL, NULL, 0, 1e15 },
-	{ 0, "monitor", OPT_STR, &o.monitor, "NAME[:every=N]", "valid_loss, iou, f1, accuracy, recall, ...", 0,
-	    0 },
-	{ 0, "early-stop", OPT_STR, &o.early_stop, "N[,D]", "after N validations that gain no D", 0, 0 },
-	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P", "of scores but multiclass ones (0.5)", 0, 1 },
-	{ 0, "log-every", OPT_STR, &o.log_every, "N[:metrics]", "a step record every N steps (50)", 0, 0 },
-	{ 0, "save-every", OPT_INT, &o.save_every, "N", "checkpoint every N steps, too (0: not)", 0, 1e15 },
+	{ 0, "monitor", OPT_STR, &o.monitor, "NAME[:every=N]",
+	    "valid_loss, iou, f1, accuracy, recall, ...", 0, 0 },
+	{ 0, "early-stop", OPT_STR, &o.early_stop, "N[,D]",
+	    "after N validations that gain no D", 0, 0 },
+	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P",
+	    "of scores but multiclass ones (0.5)", 0, 1 },
+	{ 0, "log-every", OPT_STR, &o.log_every, "N[:metrics]",
+	    "a step record every N steps (50)", 0, 0 },
+	{ 0, "save-every", OPT_INT, &o.save_every, "N",
+	    "checkpoint every N steps, too (0: not)", 0, 1e15 },
 	{ 0, "keep", OPT_INT, &o.keep, "N", "checkpoints to keep (2)", 0, 1e9 },
 	{ 0, "resume", OPT_FLAG, &o.resume, NULL, "go on from DIR/last, if it is there", 0, 0 },
-	{ 's', "seed", OPT_U64, &o.seed, "N", "of weights, order, augmentation, splits (42)", 0, 0 },
+	{ 's', "seed", OPT_U64, &o.seed, "N",
+	    "of weights, order, augmentation, splits (42)", 0, 0 },
 	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "number, part of the name, or cpu", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &o.jobs, "N", "threads that read and augment (2)", 1, 256 },
 	{ 0, "strict", OPT_FLAG, &o.strict, NULL, "stop at the first bad record", 0, 0 },
@@ -96,7 +115,7 @@ static const struct opt table[] = {
 	{ 0 },
 };
 
-/* ---- from options to a configuration ------------------------------------------------------------ */
+/* ---- from options to a configuration --------------------------------------------------------- */
 
 /* One part of "NAME:key=value:flag". */
 struct word {
@@ -169,7 +188,8 @@ apply_preset(void)
 		o.fractions = isn ? "0.1,0.1" : "0.1";
 }
 
-/* Numbers with commas between; exactly n, or as many as there are (at most n) when count is given. */
+/* Numbers with commas between; exactly n, or as many as there are (at most n) when count is
+ * given. */
 static void
 numbers(const char *option, const char *text, double lo, double hi, double *out, int n, int *count)
 {
@@ -197,7 +217,8 @@ size_of(const char *option, const char *text, int *w, int *h)
 
 	if (x)
 		*x++ = 0;
-	if (parse_int(copy, 1, IMAGE_MAX_SIDE, &a) || parse_int(x ? x : copy, 1, IMAGE_MAX_SIDE, &b))
+	if (parse_int(copy, 1, IMAGE_MAX_SIDE, &a) ||
+	    parse_int(x ? x : copy, 1, IMAGE_MAX_SIDE, &b))
 		usage_error("%s: want WxH, here is %s", option, text);
 	*w = (int)a;
 	*h = (int)b;
@@ -232,7 +253,8 @@ static void
 make_spec(struct seg_spec *s)
 {
 	bool alias = false;
-	const struct word words[] = { { "soft", NULL, &s->soft, 0, 0 }, { "alias", NULL, &alias, 0, 0 },
+	const struct word words[] =
+	    { { "soft", NULL, &s->soft, 0, 0 }, { "alias", NULL, &alias, 0, 0 },
 		{ 0 } };
 
 	*s = (struct seg_spec){ .channels = (int)o.channels, .ignore = (int)o.ignore };
@@ -242,15 +264,17 @@ make_spec(struct seg_spec *s)
 		die("%s", errmsg());
 	if (o.class_dict && o.num_classes != UNSET && o.num_classes != (int64_t)s->dict.n)
 		usage_error("--num-classes: %s has %zu classes", o.class_dict, s->dict.n);
-	s->classes = o.class_dict ? (int)s->dict.n : o.num_classes == UNSET ? 1 : (int)o.num_classes;
-	s->mode = o.mode != UNSET ? (enum seg_mode)o.mode : s->classes == 1 ? SEG_BINARY : SEG_MULTICLASS;
+	s->classes = o.class_dict ? (int)s->dict.n : o.num_classes == UNSET ? 1
+	    : (int)o.num_classes;
+	s->mode = o.mode != UNSET ? (enum seg_mode)o.mode : s->classes == 1 ? SEG_BINARY
+	    : SEG_MULTICLASS;
 	if (s->mode == SEG_BINARY && (s->classes != 1 || s->dict.n))
 		usage_error("--mode binary: there is one class, the foreground");
 	if (s->mode == SEG_MULTICLASS && s->classes < 2)
 		usage_error("--mode multiclass: want at least two classes");
 	if (o.image_size)
-		size_of("--image-size", parts_of("--image-size", o.image_size, words, true), &s->resize_w,
-		    &s->resize_h);
+		size_of("--image-size", parts_of("--image-size", o.image_size, words, true),
+		    &s->resize_w, &s->resize_h);
 	if (o.crop)
 		size_of("--crop", o.crop, &s->crop_w, &s->crop_h);
 	s->antialias = !alias;
@@ -286,7 +310,8 @@ make_net_config(struct segnet_config *c, const struct seg_spec *s, bool *frozen)
 	}
 	unit = 1 << c->depth;
 	if (s->resize_w % unit || s->resize_h % unit || s->crop_w % unit || s->crop_h % unit)
-		usage_error("--image-size, --crop: want multiples of %d for a depth of %d", unit, c->depth);
+		usage_error("--image-size, --crop: want multiples of %d for a depth of %d", unit,
+		    c->depth);
 }
 
 static void
@@ -297,7 +322,8 @@ make_loss(struct seg_loss *l, const struct seg_spec *s)
 	if (seg_loss_parse(l, s->mode, text))
 		usage_error("--loss: %s", errmsg());
 	for (int i = 0; i < l->n && o.activation != SEG_NONE; i++) {
-		/* the net's output is a probability already; ce takes what it is given, as ISN's does */
+		/* the net's output is a probability already; ce takes what it is given, as ISN's
+		 * does */
 		if (l->term[i].kind == SEG_BCE || l->term[i].kind == SEG_FOCAL ||
 		    (l->term[i].kind == SEG_LOVASZ && s->mode != SEG_MULTICLASS))
 			usage_error("--loss: %s wants a net without --activation",
@@ -312,8 +338,10 @@ make_augment(struct augment *a)
 	const struct word words[] = { { "hflip", NULL, &a->flip_h, 0, 0 },
 		{ "vflip", NULL, &a->flip_v, 0, 0 }, { "turn", NULL, &a->rotate90, 0, 0 },
 		{ "rotate", &a->rotate, NULL, 0, 180 }, { "scale", &a->scale, NULL, 0, 10 },
-		{ "brightness", &a->brightness, NULL, 0, 10 }, { "contrast", &a->contrast, NULL, 0, 10 },
-		{ "saturation", &a->saturation, NULL, 0, 10 }, { "hue", &a->hue, NULL, 0, 0.5 }, { 0 } };
+		{ "brightness", &a->brightness, NULL, 0, 10 },
+		    { "contrast", &a->contrast, NULL, 0, 10 },
+		{ "saturation", &a->saturation, NULL, 0, 10 }, { "hue", &a->hue, NULL, 0, 0.5 },
+		    { 0 } };
 
 	*a = (struct augment){ 0 };
 	if (o.augment)
@@ -334,7 +362,8 @@ make_optimizer(struct optim_conf *c)
 	name = parts_of("--optimizer", o.optimizer, words, true);
 	if (optim_kind_from(name, &c->kind))
 		usage_error("--optimizer: %s", errmsg());
-	c->weight_decay = decay >= 0 ? decay : c->kind == OPTIM_ADAMW || c->kind == OPTIM_ADAMW8 ? 0.01 : 0;
+	c->weight_decay = decay >= 0 ? decay
+	    : c->kind == OPTIM_ADAMW || c->kind == OPTIM_ADAMW8 ? 0.01 : 0;
 }
 
 static void
@@ -348,8 +377,9 @@ make_settings(struct seg_settings *s)
 	int n;
 
 	*s = (struct seg_settings){ .run = o.output, .seed = o.seed, .lr = o.lr, .clip = o.clip,
-		.epochs = o.epochs, .max_steps = o.max_steps, .batch = o.batch, .accumulate = o.accumulate,
-		.save_every = o.save_every, .keep = o.keep, .quiet = o.quiet };
+		.epochs = o.epochs, .max_steps = o.max_steps, .batch = o.batch,
+		.accumulate = o.accumulate, .save_every = o.save_every, .keep = o.keep,
+		.quiet = o.quiet };
 	s->monitor = parts_of("--monitor", o.monitor, when, true);
 	s->eval_every = (int64_t)every;
 	if (strcmp(s->monitor, "valid_loss") && seg_metric_find(s->monitor) < 0)
@@ -368,7 +398,7 @@ make_settings(struct seg_settings *s)
 	make_optimizer(&s->optim);
 }
 
-/* ---- data ----------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static struct seg_data data;
 static int bad_records;
@@ -388,7 +418,8 @@ report_bad(void)
 		const struct seg_item *it = &data.item[i];
 
 		if (it->bad)
-			warn("%s:%llu: %s: %s", it->input, (unsigned long long)it->lineno, it->id, it->bad);
+			warn("%s:%llu: %s: %s", it->input, (unsigned long long)it->lineno, it->id,
+			    it->bad);
 		if (it->bad && o.strict)
 			exit(EXIT_FATAL);
 	}
@@ -456,7 +487,7 @@ class_weights(const struct seg_spec *s)
 	return t;
 }
 
-/* ---- the run ---------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* The file that --init means. */
 static char *
@@ -502,7 +533,8 @@ first_weights(struct seg_model *m, bool frozen)
 		char *path = init_file();
 		bool whole = strcmp(path, o.init) != 0;
 
-		if (whole ? params_load_file(&m->net.ps, path, 0) : segnet_load_encoder(&m->net, path))
+		if (whole ? params_load_file(&m->net.ps, path, 0)
+		    : segnet_load_encoder(&m->net, path))
 			die("%s", errmsg());
 		free(path);
 	}

@@ -1,4 +1,5 @@
-/* shapegen: images of coloured shapes, and masks of the rectangles; or of one shape each, with captions. */
+/* shapegen: images of coloured shapes, and masks of the rectangles; or of one shape each, with
+ * captions. */
 #include "base/err.h"
 #include "base/file.h"
 #include "base/opt.h"
@@ -31,15 +32,20 @@ static const struct opt table[] = {
 	{ 0, "width", OPT_INT, &o.width, "PX", "width of the images (224)", 1, MAX_SIDE },
 	{ 0, "min", OPT_INT, &o.min, "PX", "least side of a shape's box (20)", 1, MAX_SIDE },
 	{ 0, "max", OPT_INT, &o.max, "PX", "greatest side of a shape's box (40)", 1, MAX_SIDE },
-	{ 0, "single", OPT_FLAG, &o.single, NULL, "one shape an image, and a caption that says which", 0, 0 },
-	{ 0, "strict-masks", OPT_FLAG, &o.strict_masks, NULL, "ellipses over rectangles clear the mask", 0,
-	    0 },
-	{ 'o', "output", OPT_STR, &o.out, "DIR", "write into DIR (.), made if it is not there", 0, 0 },
+	{ 0, "single", OPT_FLAG, &o.single, NULL,
+	    "one shape an image, and a caption that says which", 0, 0 },
+	{ 0, "strict-masks", OPT_FLAG, &o.strict_masks, NULL,
+	    "ellipses over rectangles clear the mask", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.out, "DIR",
+	    "write into DIR (.), made if it is not there", 0, 0 },
 	{ 0, "image-dir", OPT_STR, &o.images, "DIR", "write the images there instead", 0, 0 },
 	{ 0, "mask-dir", OPT_STR, &o.masks, "DIR", "write the masks there instead", 0, 0 },
-	{ 0, "class-dict", OPT_STR, &o.classes, "FILE", "also write the masks' classes and colours", 0, 0 },
-	{ 's', "seed", OPT_INT, &o.seed, "N", "another seed, other images (0)", 0, 9007199254740991 },
-	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave files that are there as they are", 0, 0 },
+	{ 0, "class-dict", OPT_STR, &o.classes, "FILE",
+	    "also write the masks' classes and colours", 0, 0 },
+	{ 's', "seed", OPT_INT, &o.seed, "N",
+	    "another seed, other images (0)", 0, 9007199254740991 },
+	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL,
+	    "leave files that are there as they are", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &o.jobs, "N", "draw N images at once (1)", 1, 256 },
 	{ 0, "shard", OPT_SHARD, &o.shard, "I/N", "draw only part I of N", 0, 0 },
 	{ 'q', "quiet", OPT_FLAG, &o.quiet, NULL, "no progress", 0, 0 },
@@ -271,7 +277,8 @@ check(int operands)
 	if (o.min > o.max)
 		usage_error("--min %" PRId64 " is larger than --max %" PRId64, o.min, o.max);
 	if (o.max >= side)
-		usage_error("a shape of --max %" PRId64 " covers %" PRId64 " pixels a side: too large for "
+		usage_error("a shape of --max %" PRId64 " covers %" PRId64
+		            " pixels a side: too large for "
 		            "images of %" PRId64 " x %" PRId64,
 		    o.max, o.max + 1, o.width, o.height);
 }
@@ -287,7 +294,8 @@ main(int argc, char **argv)
 
 	o.shard = shard_default();
 	check(argc - opt_parse(argc, argv, table, "[options]",
-	                 "draws ellipses and rectangles, and masks of the rectangles; or single shapes with captions"));
+	                 "draws ellipses and rectangles, and masks of the rectangles; or single "
+	                 "shapes with captions"));
 	if (make_dirs(o.images ? o.images : o.out) || make_dirs(o.masks ? o.masks : o.out))
 		die("%s", errmsg());
 	if (o.classes)

@@ -1,6 +1,6 @@
 /*
- * The engine from C: a net of two hidden layers learns to tell two interleaved half circles apart, by
- * plain gradient descent. Prints the loss as it falls and, last, the share that it gets right.
+ * The engine from C: a net of two hidden layers learns to tell two interleaved half circles apart,
+ * by plain gradient descent. Prints the loss as it falls and, last, the share that it gets right.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -18,7 +18,8 @@ parameter(uint64_t seed, double scale, int64_t rows, int64_t cols)
 	struct tensor *t;
 
 	scope_open();
-	t = tensor_hold(op_affine(op_normal(cols ? 2 : 1, (int64_t[]){ rows, cols }, seed), scale, 0));
+	t = tensor_hold(op_affine(op_normal(cols ? 2 : 1, (int64_t[]){ rows, cols }, seed), scale,
+	    0));
 	scope_close();
 	t->requires_grad = true;
 	return t;
@@ -47,25 +48,30 @@ main(int argc, char **argv)
 	for (int i = 0; i < POINTS; i++) {
 		double angle = 3.14159265 * rng_double(&r), up = i % 2 ? 1 : -1;
 
-		point[i][0] = (float)(up * cos(angle) + (i % 2 ? 0 : 1) - 0.5 + 0.1 * rng_normal(&r));
-		point[i][1] = (float)(up * sin(angle) + (i % 2 ? 0 : 0.5) - 0.25 + 0.1 * rng_normal(&r));
+		point[i][0] =
+		    (float)(up * cos(angle) + (i % 2 ? 0 : 1) - 0.5 + 0.1 * rng_normal(&r));
+		point[i][1] =
+		    (float)(up * sin(angle) + (i % 2 ? 0 : 0.5) - 0.25 + 0.1 * rng_normal(&r));
 		side[i] = (float)(i % 2);
 	}
 	scope_open();
 	x = tensor_from(F32, 2, (int64_t[]){ POINTS, 2 }, point);
 	y = tensor_from(F32, 2, (int64_t[]){ POINTS, 1 }, side);
 	for (int k = 0; k < LAYERS; k++) {
-		w[k] = parameter(2 * (uint64_t)k, sqrt(2.0 / (double)width[k]), width[k + 1], width[k]);
+		w[k] = parameter(2 * (uint64_t)k, sqrt(2.0 / (double)width[k]), width[k + 1],
+		    width[k]);
 		b[k] = parameter(2 * (uint64_t)k + 1, 0, width[k + 1], 0);
 	}
 	for (int step = 0; step <= STEPS; step++) {
 		scope_open();
 		h = x;
 		for (int k = 0; k < LAYERS; k++)
-			h = k < LAYERS - 1 ? op_relu(op_linear(h, w[k], b[k])) : op_linear(h, w[k], b[k]);
+			h = k < LAYERS - 1 ? op_relu(op_linear(h, w[k], b[k]))
+			    : op_linear(h, w[k], b[k]);
 		loss = op_bce_with_logits(h, y, NULL);
 		if (step % 100 == 0)
-			printf("{\"kind\":\"step\",\"step\":%d,\"loss\":%.4f}\n", step, tensor_item(loss));
+			printf("{\"kind\":\"step\",\"step\":%d,\"loss\":%.4f}\n", step,
+			    tensor_item(loss));
 		if (step == STEPS) { /* right where the sign of h is that of the side */
 			struct tensor *right = op_greater_s(op_mul(h, op_affine(y, 2, -1)), 0);
 

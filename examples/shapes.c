@@ -4,8 +4,8 @@
  *	shapes [--sheet FILE.png] [--columns N] [FILE ...]
  *
  * Reads records with file_name and adds pred_label ("red rectangle"), pred_shape, pred_colour,
- * pred_background and fit, so that score(1) tells how often they are what label says. What is no shape, or
- * of no colour, is called "none".
+ * pred_background and fit, so that score(1) tells how often they are what label says. What is no
+ * shape, or of no colour, is called "none".
  */
 #include "base/err.h"
 #include "data/rec.h"
@@ -24,8 +24,10 @@ static struct {
 static struct rec_opts ro;
 
 static const struct opt table[] = {
-	{ 0, "sheet", OPT_STR, &o.sheet, "FILE", "a picture of them all, a row for each text", 0, 0 },
-	{ 0, "columns", OPT_INT, &o.columns, "N", "pictures in a row, at most (4)", 1, SHEET_MAX_COLUMNS },
+	{ 0, "sheet", OPT_STR, &o.sheet, "FILE",
+	    "a picture of them all, a row for each text", 0, 0 },
+	{ 0, "columns", OPT_INT, &o.columns, "N",
+	    "pictures in a row, at most (4)", 1, SHEET_MAX_COLUMNS },
 	REC_OPTIONS_COMMON(ro),
 	{ 0 },
 };

@@ -1,6 +1,6 @@
 /*
- * A contact sheet of what records name: sheet [options] FIELD... <records. Each record is a row, each
- * field with a file name a column; a caption stands under the row.
+ * A contact sheet of what records name: sheet [options] FIELD... <records. Each record is a row,
+ * each field with a file name a column; a caption stands under the row.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -18,7 +18,8 @@ static const struct opt table[] = {
 	{ 'c', "caption", OPT_STR, &o.caption, "FIELD", "what stands under a row (text)", 0, 0 },
 	{ 0, "cell", OPT_INT, &o.cell, "PX", "longer side of a picture (64)", 8, 1024 },
 	{ 0, "across", OPT_INT, &o.across, "N", "rows beside each other (1)", 1, 64 },
-	{ 'n', "rows", OPT_INT, &o.rows, "N", "of the first N records that are good (24)", 1, 10000 },
+	{ 'n', "rows", OPT_INT, &o.rows, "N",
+	    "of the first N records that are good (24)", 1, 10000 },
 	{ 0 },
 };
 
@@ -42,7 +43,8 @@ row(struct rec *r, void *ctx)
 	for (int i = 0; i < c->n && !ret; i++) {
 		if (!rec_get(r, c->field[i]))
 			continue;
-		ret = rec_path(r, c->field[i]) ? image_read(&im[i], rec_path(r, c->field[i]), 0, 8) : -1;
+		ret = rec_path(r, c->field[i]) ? image_read(&im[i], rec_path(r, c->field[i]), 0, 8)
+		    : -1;
 		pic[i] = &im[i];
 	}
 	if (!ret)

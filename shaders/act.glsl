@@ -2,8 +2,8 @@
 #include "math.glsl"
 layout(constant_id = 2) const uint ACT = 0u;
 
-/* 1 / (1 + e^-z) without the ends of exp_p: beyond 87 it is 0 or 1 to within 2e-38. NaN may come out
- * as a number, which z, multiplied by it, mends. */
+/* 1 / (1 + e^-z) without the ends of exp_p: beyond 87 it is 0 or 1 to within 2e-38. NaN may come
+ * out as a number, which z, multiplied by it, mends. */
 vec4
 sigmoid_short(vec4 z)
 {

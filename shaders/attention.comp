@@ -11,24 +11,27 @@
 #extension GL_EXT_control_flow_attributes : require
 /*
  * Attention of one sample and head without its score matrix. An invocation owns EACH rows, B apart:
- * queries, or keys (DK, DV); it goes over the other side in blocks of B rows, of which it makes scores
- * s = own . other, then weights, then sums of weight * value, for SLICE quads of the value's.
+ * queries, or keys (DK, DV); it goes over the other side in blocks of B rows, of which it makes
+ * scores s = own . other, then weights, then sums of weight * value, for SLICE quads of the
+ * value's.
  *
- *	FORWARD  o  = sum_j p_j v_j / sum_j p_j     p = exp(s - max), running (Milakov and Gimelshein, Online
+ *	FORWARD  o  = sum_j p_j v_j / sum_j p_j     p = exp(s - max), running (Milakov and
+ *	Gimelshein, Online
  *	                                            normalizer calculation for softmax, 2018)
  *	DV       dv = sum_i p_i do_i                p = exp(s - lse)
  *	DQ       dq = scale sum_j ds_j k_j          ds = p (do . v - delta), delta = do . o
  *	DK       dk = scale sum_i ds_i q_i          (Dao et al., FlashAttention, 2022)
  *
  * Exponents are of base 2: `factor` is scale log2(e), lse likewise. All operands are packed by
- * attention_pack.comp. The other side's values reach all invocations by shuffles of constant lanes on
- * software devices (TEXEL, local size B), and through shared memory elsewhere.
+ * attention_pack.comp. The other side's values reach all invocations by shuffles of constant lanes
+ * on software devices (TEXEL, local size B), and through shared memory elsewhere.
  */
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint B = 16u;
 layout(constant_id = 2) const uint EACH = 1u;
 layout(constant_id = 3) const uint SLICE = 10u;
-layout(constant_id = 4) const uint STAGE = 1u; // quads of the other side at a time; divides used and SLICE
+// quads of the other side at a time; divides used and SLICE
+layout(constant_id = 4) const uint STAGE = 1u;
 
 #if defined(DQ) || defined(DK)
 #define TWO_PRODUCTS
@@ -65,7 +68,8 @@ IN(5, own2);   // do, or v
 IN(6, other2); // v, or do
 IN1(7, delta);
 #endif
-/* blocks of the own side; rows and blocks of the other; quads of d as packed, and without filling */
+/* blocks of the own side; rows and blocks of the other; quads of d as packed, and without
+ * filling */
 layout(push_constant) uniform P {
 	uint own_blocks, other_rows, other_blocks, quads, used, causal;
 	float factor, scale;
@@ -89,7 +93,8 @@ exp2_p(float x)
 	return p * intBitsToFloat((int(max(k, -126)) + 127) << 23);
 }
 
-/* Brings the next STAGE quads of a block of the other side to all; ROW(j, k): quad k of its row j. */
+/* Brings the next STAGE quads of a block of the other side to all; ROW(j, k): quad k of its row
+ * j. */
 #ifdef TEXEL
 #define FETCH(name, at) \
 	vec4 fetched[STAGE]; \
@@ -181,9 +186,11 @@ main()
 		PRODUCT(ds, own2, other2)
 #endif
 #if defined(OWN_KEYS) && defined(TEXEL)
-		const float block_lse = LD1(lse, (head * other_blocks + block) * B + gl_LocalInvocationID.x);
+		const float block_lse =
+		    LD1(lse, (head * other_blocks + block) * B + gl_LocalInvocationID.x);
 #ifdef DK
-		const float block_delta = LD1(delta, (head * other_blocks + block) * B + gl_LocalInvocationID.x);
+		const float block_delta =
+		    LD1(delta, (head * other_blocks + block) * B + gl_LocalInvocationID.x);
 #endif
 #endif
 		[[unroll]] for (uint l = 0; l < EACH; l++) {

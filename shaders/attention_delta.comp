@@ -11,7 +11,8 @@ layout(push_constant) uniform P { uint rows, quads; }; // rows of all samples an
 void
 main()
 {
-	const uint row = gl_GlobalInvocationID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x * gl_WorkGroupSize.x;
+	const uint row = gl_GlobalInvocationID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x *
+	    gl_WorkGroupSize.x;
 	const uint base = row / B * quads * B + row % B;
 	float s = 0;
 

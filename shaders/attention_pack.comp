@@ -20,9 +20,9 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
 /*
- * Sequences [n, t, heads, d] in the order that attention.comp reads them in, and back: for each n and
- * head, blocks of B rows, of each the quads of d one after the other, of each quad its B rows; d and
- * rows are filled up with zeros. SCALAR: d is no multiple of four.
+ * Sequences [n, t, heads, d] in the order that attention.comp reads them in, and back: for each n
+ * and head, blocks of B rows, of each the quads of d one after the other, of each quad its B rows;
+ * d and rows are filled up with zeros. SCALAR: d is no multiple of four.
  */
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint B = 16u;
@@ -44,7 +44,9 @@ main()
 	/* workgroups: x over blocks and their quads and rows, y heads, z samples */
 	const uint i = gl_GlobalInvocationID.x, r = i % B, q = i / B;
 	const uint block = div_by(q, quads), c = q - block * quads.d, t = block * B + r;
-	const uint to = ((gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * blocks * quads.d + q) * B + r;
+	const uint to =
+	    ((gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * blocks * quads.d + q) *
+	    B + r;
 	const uint from = (gl_WorkGroupID.z * rows + t) * row + gl_WorkGroupID.y * head;
 
 	if (block >= blocks)

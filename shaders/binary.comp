@@ -51,7 +51,8 @@ f(vec4 u, vec4 v)
 	case B_TANH_G: return u * (1 - v * v);
 	case B_SOFTPLUS_G: return u * sigmoid_p(v);
 	case B_SILU_G: { const vec4 s = sigmoid_p(v); return u * s * (1 + v * (1 - s)); }
-	case B_GELU_G: return u * (cdf_p(v) + v * 0.3989422804 * exp_normal(max(-0.5 * v * v, vec4(-87))));
+	case B_GELU_G: return u *
+	    (cdf_p(v) + v * 0.3989422804 * exp_normal(max(-0.5 * v * v, vec4(-87))));
 	case B_QUICK_GELU_G: {
 		const vec4 s = sigmoid_p(1.702 * v);
 		return u * s * (1 + 1.702 * v * (1 - s));
@@ -75,7 +76,8 @@ main()
 		const vec4 one_y = Y_READ == READ_SPLAT ? vec4(PICK(y, 0)) : vec4(0);
 
 		FLAT_AGAIN(i, groups)
-			ST4(z, i, f(X_READ == READ_FLAT ? LD4(x, i) : one_x, Y_READ == READ_FLAT ? LD4(y, i) : one_y));
+			ST4(z, i, f(X_READ == READ_FLAT ? LD4(x, i) : one_x,
+			    Y_READ == READ_FLAT ? LD4(y, i) : one_y));
 		return;
 	}
 	const bool each = X_READ == READ_EACH || Y_READ == READ_EACH;
@@ -96,13 +98,15 @@ main()
 		case READ_FLAT: u = LD4(x, i); break;
 		case READ_GROUP: u = LD4(x, at[0].x); break;
 		case READ_SPLAT: u = vec4(PICK(x, at[0].x)); break;
-		default: u = vec4(PICK(x, at[0].x), PICK(x, at[1].x), PICK(x, at[2].x), PICK(x, at[3].x));
+		default: u = vec4(PICK(x, at[0].x), PICK(x, at[1].x), PICK(x, at[2].x),
+		    PICK(x, at[3].x));
 		}
 		switch (Y_READ) {
 		case READ_FLAT: v = LD4(y, i); break;
 		case READ_GROUP: v = LD4(y, at[0].y); break;
 		case READ_SPLAT: v = vec4(PICK(y, at[0].y)); break;
-		default: v = vec4(PICK(y, at[0].y), PICK(y, at[1].y), PICK(y, at[2].y), PICK(y, at[3].y));
+		default: v = vec4(PICK(y, at[0].y), PICK(y, at[1].y), PICK(y, at[2].y),
+		    PICK(y, at[3].y));
 		}
 		ST4(z, i, f(u, v));
 	}

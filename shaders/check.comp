@@ -20,7 +20,8 @@ main()
 	FLAT(i, (n + 3) / 4) {
 		const uvec4 u = floatBitsToUint(LD4(x, i)) & 0x7FFFFFFFu;
 		const bvec4 nan = greaterThan(u, uvec4(0x7F800000u));
-		const bvec4 in_range = lessThan(uvec4(4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3), uvec4(n));
+		const bvec4 in_range = lessThan(uvec4(4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3),
+		    uvec4(n));
 
 		if (any(bvec4(uvec4(nan) & uvec4(in_range))))
 			found = 1;

@@ -5,8 +5,8 @@
  *
  * `fold` rows are taken as one, so that narrow images fill workgroups too, and of those fold * cols
  * values an invocation works on WIDE, local size apart, in the same columns all the way down: a
- * software device then writes memory in order. Chunk y of sample z has `steps` folded rows. Columns,
- * rows and indices count values of V.
+ * software device then writes memory in order. Chunk y of sample z has `steps` folded rows.
+ * Columns, rows and indices count values of V.
  */
 #include "value.glsl"
 #include "fastdiv.glsl"
@@ -27,7 +27,8 @@ column_steps()
 
 	return from < folded ? min(steps, folded - from) : 0u;
 }
-uint column_begin() { return gl_WorkGroupID.z * rows * cols.d + gl_WorkGroupID.y * steps * fold * cols.d; }
+uint column_begin() { return gl_WorkGroupID.z * rows * cols.d + gl_WorkGroupID.y * steps * fold *
+    cols.d; }
 uint column_end() { return (gl_WorkGroupID.z + 1u) * rows * cols.d; }
 /* Where part p of a [n, chunks * fold, 2, cols] array has slot s's first value. */
 uint
@@ -35,6 +36,6 @@ column_part(uint s)
 {
 	const uint r = div_by(s, cols);
 
-	return ((gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * fold + r) * 2u * cols.d +
-	    s - r * cols.d;
+	return ((gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * fold + r) * 2u *
+	    cols.d + s - r * cols.d;
 }

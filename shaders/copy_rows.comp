@@ -10,7 +10,8 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * Rows of `from` values to rows of `to`: cut off, or filled up with zeros. Value c of row r of x's
- * matrix b is x[b each + r sr + c sc], so that matrices may be turned round. Four values an invocation.
+ * matrix b is x[b each + r sr + c sc], so that matrices may be turned round. Four values an
+ * invocation.
  */
 #include "dtype.glsl"
 layout(local_size_x_id = 0) in;
@@ -35,7 +36,8 @@ main()
 		return;
 	row -= batch * rows;
 	[[unroll]] for (uint e = 0; e < 4; e++) {
-		const float t = PICK(x, min(batch * each + row * sr + min(col, from - 1) * sc, last));
+		const float t =
+		    PICK(x, min(batch * each + row * sr + min(col, from - 1) * sc, last));
 
 		v[e] = col < from ? t : 0;
 		col = col + 1 == to ? 0 : col + 1;

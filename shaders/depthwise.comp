@@ -11,8 +11,8 @@
 /*
  * y[p, ch] = leaky(sum over taps of w[tap, ch] x[p stride + tap dil - (top, left), ch] + bias[ch]),
  * each channel by itself: a convolution with as many groups as channels, and its transpose with the
- * taps turned round. An invocation does a quad of channels of PX neighbouring pixels; with STRIDE (and
- * dil 1) it loads what they share once.
+ * taps turned round. An invocation does a quad of channels of PX neighbouring pixels; with STRIDE
+ * (and dil 1) it loads what they share once.
  */
 #include "dtype.glsl"
 layout(local_size_x_id = 0) in;
@@ -29,7 +29,8 @@ layout(push_constant) uniform P {
 	uint ow, oh;             // grid
 	int stride, dil, top, left;
 	uint ih, iw, kh;
-	uint on, oy, ox, o0;     // pixel (n, py, px) of the grid is pixel n on + py oy + px ox + o0 of y
+	// pixel (n, py, px) of the grid is pixel n on + py oy + px ox + o0 of y
+	uint on, oy, ox, o0;
 	int w0, wy, wx;          // the first tap; from one to the next
 	uint wq;                 // taps of one quad of channels in w
 	uint bias;
@@ -47,7 +48,8 @@ main()
 	const uint i = (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x) * LOCAL +
 	    gl_LocalInvocationID.x;
 	const uint runs = (ow + PX - 1) / PX, at = i / cq, q = i - at * cq;
-	const uint line = at / runs, px = (at - line * runs) * PX, n = line / oh, py = line - n * oh;
+	const uint line = at / runs, px = (at - line * runs) * PX, n = line / oh,
+	    py = line - n * oh;
 	// push constants read within a loop cost a software device dearly
 	const uint xs = iw, high = ih, taps = kh, end = ow;
 	const int d = dil, across = int(cq), down = int(iw * cq), wdown = wy, wacross = wx;
@@ -72,7 +74,9 @@ main()
 				[[unroll]] for (uint k = 0; k < KW; k++) {
 					const int ix = int(j) * far + int(k) * d;
 
-					acc[j] += f[k] * AT(live && uint(ix0 + ix) < xs ? row + ix * across : -1);
+					acc[j] += f[k] *
+					    AT(live && uint(ix0 + ix) < xs ? row + ix * across
+					    : -1);
 				}
 		} else {
 			vec4 v[(PX - 1) * STRIDE + KW];
@@ -88,5 +92,6 @@ main()
 	}
 	[[unroll]] for (uint j = 0; j < PX; j++)
 		if (px + j < end)
-			ST4(y, to + j * step, mix(acc[j], acc[j] * below, lessThan(acc[j], vec4(0))));
+			ST4(y, to + j * step,
+			    mix(acc[j], acc[j] * below, lessThan(acc[j], vec4(0))));
 }

@@ -10,8 +10,8 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * y[split, ch, tap] = sum over the split's rows of pixels of g[p, ch] x[p stride + tap dil - (top,
- * left), ch]. An invocation does a quad of channels and all taps, PX pixels at a time; with STRIDE (and
- * dil 1) it loads what they share once.
+ * left), ch]. An invocation does a quad of channels and all taps, PX pixels at a time; with STRIDE
+ * (and dil 1) it loads what they share once.
  */
 #include "dtype.glsl"
 layout(local_size_x_id = 0) in;
@@ -42,7 +42,8 @@ main()
 {
 	const uint i = (gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x) * LOCAL +
 	    gl_LocalInvocationID.x;
-	const uint split = i / cq, q = i - split * cq, begin = split * each, end = min(begin + each, rows);
+	const uint split = i / cq, q = i - split * cq, begin = split * each,
+	    end = min(begin + each, rows);
 	// push constants read within a loop cost a software device dearly
 	const uint xs = iw, high = ih, across = ow, down = oh, channels = c;
 	const int d = dil, far = stride, quads = int(cq), up = top, before = left;
@@ -61,7 +62,8 @@ main()
 			vec4 v[PX];
 
 			[[unroll]] for (uint j = 0; j < PX; j++)
-				v[j] = AT(g, px + j < across ? int(r * across + px + j) * quads + int(q) : -1);
+				v[j] = AT(g, px + j < across ? int(r * across + px + j) * quads +
+				    int(q) : -1);
 			[[unroll]] for (int ky = 0; ky < KH; ky++) {
 				const bool live = uint(iy + ky * d) < high;
 				const int at = (row + ky * d * int(xs) + ix) * quads + int(q);
@@ -72,16 +74,19 @@ main()
 							const int to = int(j) * far + int(k) * d;
 
 							acc[ky * KW + k] += v[j] *
-							    AT(x, live && uint(ix + to) < xs ? at + to * quads : -1);
+							    AT(x, live && uint(ix + to) < xs ? at +
+							    to * quads : -1);
 						}
 				} else {
 					vec4 u[(PX - 1) * STRIDE + KW];
 
 					[[unroll]] for (int k = 0; k < (PX - 1) * STRIDE + KW; k++)
-						u[k] = AT(x, live && uint(ix + k) < xs ? at + k * quads : -1);
+						u[k] = AT(x, live && uint(ix + k) < xs ? at + k *
+						    quads : -1);
 					[[unroll]] for (uint j = 0; j < PX; j++)
 						[[unroll]] for (uint k = 0; k < KW; k++)
-							acc[ky * KW + k] += v[j] * u[j * STRIDE + k];
+							acc[ky * KW + k] += v[j] *
+							    u[j * STRIDE + k];
 				}
 			}
 		}

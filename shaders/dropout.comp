@@ -10,8 +10,8 @@
 #include "dtype.glsl"
 #include "flat.glsl"
 #include "philox.glsl"
-// y = scale x where the element's random word is not below `drop`, else 0. Counters with 1 in the third
-// word, apart from those of random.comp.
+// y = scale x where the element's random word is not below `drop`, else 0. Counters with 1 in the
+// third word, apart from those of random.comp.
 IN4(0, x);
 OUT4(1, y);
 layout(push_constant) uniform P { uint groups, seed0, seed1, drop; float scale; };

@@ -1,8 +1,8 @@
 /*
- * How tensors lie in buffers. Compile with -DF32, -DF16 or -DBF16: T is the stored type of one value,
- * T4 of four (16-bit types: a uvec2, so that no 16-bit arithmetic or storage is needed to move four),
- * and what is computed with is always float. Conversions to 16 bits round to nearest even on every
- * device, where packHalf2x16 leaves the rounding open.
+ * How tensors lie in buffers. Compile with -DF32, -DF16 or -DBF16: T is the stored type of one
+ * value, T4 of four (16-bit types: a uvec2, so that no 16-bit arithmetic or storage is needed to
+ * move four), and what is computed with is always float. Conversions to 16 bits round to nearest
+ * even on every device, where packHalf2x16 leaves the rounding open.
  *
  *	IN4(0, x);                    four values an element; -DTEXEL: read through a texel buffer
  *	OUT4(1, y);                   (a software device loads those 2.5 times as fast)
@@ -19,7 +19,8 @@ vec4 st4_f32(vec4 v) { return v; }
 
 vec4 ld4_f16(uvec2 v) { return vec4(unpackHalf2x16(v.x), unpackHalf2x16(v.y)); }
 
-/* Round to nearest even. Below 2^-14 the sum with 0.5 lets the float adder round at f16's last bit. */
+/* Round to nearest even. Below 2^-14 the sum with 0.5 lets the float adder round at f16's last
+ * bit. */
 uvec4
 bits_f16(vec4 v)
 {

@@ -1,5 +1,5 @@
-/* x / d for x below 2^31, by a multiplication: m from fastdiv() on the host (Granlund and Montgomery,
- * Division by invariant integers using multiplication, 1994). */
+/* x / d for x below 2^31, by a multiplication: m from fastdiv() on the host (Granlund and
+ * Montgomery, Division by invariant integers using multiplication, 1994). */
 struct fastdiv {
 	uint d, magic, shift;
 };

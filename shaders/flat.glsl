@@ -4,10 +4,10 @@
  *
  *	FLAT(i, groups) { ST4(y, i, f(LD4(x, i))); }
  *
- * On a GPU the 4 are 64 groups apart, so that neighbours touch neighbouring memory; for texel buffers
- * (software devices) they are neighbours themselves, which stores lane by lane in larger runs.
- * FLAT_AGAIN may do the last group several times instead of testing for the end, which is faster there:
- * for kernels that do not write what they read.
+ * On a GPU the 4 are 64 groups apart, so that neighbours touch neighbouring memory; for texel
+ * buffers (software devices) they are neighbours themselves, which stores lane by lane in larger
+ * runs. FLAT_AGAIN may do the last group several times instead of testing for the end, which is
+ * faster there: for kernels that do not write what they read.
  */
 layout(local_size_x = 64) in;
 

@@ -1,35 +1,35 @@
 /*
- * What the two forms of the product kernel share: gemm_cpu.comp (registers and shuffles, for software
- * devices) and gemm_gpu.comp (tiles in shared memory).
+ * What the two forms of the product kernel share: gemm_cpu.comp (registers and shuffles, for
+ * software devices) and gemm_gpu.comp (tiles in shared memory).
  *
  *	y[m, n] = act(sum_k a(m, k) w[k, n] + bias[n])
  *
- * Row m is a pixel of an image grid [.., oh, ow]; k runs over taps (ky, kx), then channels, in groups
- * of four ("quads"); a(m, k) is the channel of the input pixel (oy stride + ky dil - top, ox stride +
- * kx dil - left), zero outside. A plain product is the case of a 1x1 kernel on a grid of one row.
- * With 16-bit storage k goes in groups of eight, which is what one 16-byte load brings.
+ * Row m is a pixel of an image grid [.., oh, ow]; k runs over taps (ky, kx), then channels, in
+ * groups of four ("quads"); a(m, k) is the channel of the input pixel (oy stride + ky dil - top, ox
+ * stride + kx dil - left), zero outside. A plain product is the case of a 1x1 kernel on a grid of
+ * one row. With 16-bit storage k goes in groups of eight, which is what one 16-byte load brings.
  * Workgroup z is batch * splits + split of k; x and y count tiles (tile_of).
  */
 layout(push_constant) uniform P {
 	uint m, down, across;      // rows in all; tiles down and across
-	uint nq, q0, qend;         // quads of a row of y; the first of this call, the end of a batch's
+	uint nq, q0, qend;      // quads of a row of y; the first of this call, the end of a batch's
 	uint k, ksplit, splits;    // quads of k in all, of one split (even); how many splits
 	uint ow, oh;               // the grid that rows count through
 	int stride, dil, top, left;
 	uint ih, iw;               // input grid
-	uint c, cs, c0;            // channel quads of one tap; of a whole input pixel; the first used
+	uint c, cs, c0;          // channel quads of one tap; of a whole input pixel; the first used
 	uint kw;                   // taps in a row of the kernel
 	uint on, oy, ox, o0;       // row m of the grid is pixel n on + y oy + x ox + o0 of y
-	uint abatch, bbatch, ybatch, psplit; // quads from one batch to the next; pixels between splits
+	uint abatch, bbatch, ybatch, psplit; // quads from batch to batch; pixels between splits
 	uint bias;                 // 1: there is one
-	float slope;               // of ACT 0: y below zero is multiplied by it (1: linear, 0: ReLU)
+	float slope;              // of ACT 0: y below zero is multiplied by it (1: linear, 0: ReLU)
 	int wnext;                 // of weights that are not packed (gemm_cpu.glsl)
 };
 
 const uint NOWHERE = 0xFFFFFFFFu;
 
-// n / d for n below 2^31, without the division that software devices do lane by lane: two estimates in
-// float, each within a few units of what is left, then the last unit.
+// n / d for n below 2^31, without the division that software devices do lane by lane: two estimates
+// in float, each within a few units of what is left, then the last unit.
 uint
 quotient(uint n, uint d)
 {
@@ -43,8 +43,8 @@ quotient(uint n, uint d)
 	return q + (rest >= int(d) ? 1 : 0) - (rest < 0 ? 1 : 0);
 }
 
-// Tiles go across bands of a few rows of tiles, down within a band: so what is read of a and written of
-// y stays near, and a tile of w serves a whole band.
+// Tiles go across bands of a few rows of tiles, down within a band: so what is read of a and
+// written of y stays near, and a tile of w serves a whole band.
 struct tile {
 	uint row, col;
 };
@@ -70,7 +70,8 @@ struct place {
 place
 place_of(uint r)
 {
-	const uint n = quotient(r, ow * oh), t = r - n * ow * oh, py = quotient(t, ow), px = t - py * ow;
+	const uint n = quotient(r, ow * oh), t = r - n * ow * oh, py = quotient(t, ow),
+	    px = t - py * ow;
 	place p;
 
 	p.y = int(py) * stride - top;
@@ -82,8 +83,8 @@ place_of(uint r)
 	return p;
 }
 
-// Position in k: the tap (already times dil), the quad within it, and their offset in the input. What
-// steps need is kept beside: push constants read within a loop cost a software device dearly.
+// Position in k: the tap (already times dil), the quad within it, and their offset in the input.
+// What steps need is kept beside: push constants read within a loop cost a software device dearly.
 struct step {
 	int ky, kx, off;
 	uint q, k;

@@ -20,13 +20,14 @@
 #extension GL_GOOGLE_include_directive : require
 /*
  * y = act(a w + bias) for software devices, where a subgroup is one vector register and a workgroup
- * one subgroup. A lane owns four columns and all TM rows of the tile in an accumulator array; rows of
- * a are loaded one to a lane and handed out by shuffles with constant indices; w is packed so that a
- * load is contiguous: [column tile][group of k][4][SG] groups. See gemm.glsl for what is computed.
+ * one subgroup. A lane owns four columns and all TM rows of the tile in an accumulator array; rows
+ * of a are loaded one to a lane and handed out by shuffles with constant indices; w is packed so
+ * that a load is contiguous: [column tile][group of k][4][SG] groups. See gemm.glsl for what is
+ * computed.
  *
- * A weight that is used once is read where it lies: ALONG_K where the k of one column lie side by side,
- * those of the next column `wnext` groups further; ALONG_N where columns do, the next channel `wnext`
- * quads further.
+ * A weight that is used once is read where it lies: ALONG_K where the k of one column lie side by
+ * side, those of the next column `wnext` groups further; ALONG_N where columns do, the next channel
+ * `wnext` quads further.
  */
 #include "gemm_cpu.glsl"
 layout(constant_id = 0) const uint SG = 16; // lanes
@@ -40,7 +41,8 @@ void
 main()
 {
 	const uint RS = (TM + SG - 1) / SG, lane = gl_SubgroupInvocationID;
-	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch * splits;
+	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch *
+	    splits;
 	const tile t = tile_of();
 	const uint first = t.row * TM, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k), kpad = (k + GROUPS - 1) / GROUPS * GROUPS;
@@ -98,7 +100,8 @@ main()
 				if (r * SG + g < TM) {
 					[[unroll]] for (uint j = 0; j < 8; j++)
 						[[unroll]] for (uint n = 0; n < GR; n++)
-							acc[r * SG + g + n] += subgroupShuffle(x[j], g + n) * b[j];
+							acc[r * SG + g + n] += subgroupShuffle(x[j],
+							    g + n) * b[j];
 				}
 			}
 		}

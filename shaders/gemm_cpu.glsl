@@ -33,8 +33,9 @@ IN4F(2, bias_);
 #endif
 
 #ifdef ALONG_N
-// Weights that have no batches, in quads: from one channel to the next, to that of the next tap from where a
-// tap's channels end, and to that of the next row of taps from there. Kept in variables, as in `step`.
+// Weights that have no batches, in quads: from one channel to the next, to that of the next tap
+// from where a tap's channels end, and to that of the next row of taps from there. Kept in
+// variables, as in `step`.
 struct along {
 	int channel, tap, line;
 };

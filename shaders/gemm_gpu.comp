@@ -8,8 +8,8 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_GOOGLE_include_directive : require
 /*
- * y = act(a w + bias) for GPUs (see gemm.glsl): 128 invocations make a tile of 64 by 64, each 8 rows
- * by 4 columns in registers, from slices of 16 values of k in shared memory. w is packed as
+ * y = act(a w + bias) for GPUs (see gemm.glsl): 128 invocations make a tile of 64 by 64, each 8
+ * rows by 4 columns in registers, from slices of 16 values of k in shared memory. w is packed as
  * [column tile][group of k][64] groups.
  */
 #include "dtype.glsl"
@@ -35,7 +35,8 @@ const uint TILE = 64, BK = 16, SLICE = BK / KT; // groups of k in a slice
 shared float as[BK * TILE], ws[BK * TILE];
 
 #ifdef F32
-#define PUT(to, v, g, col) [[unroll]] for (uint j = 0; j < 4; j++) to[((g) * 4 + j) * TILE + (col)] = v[j]
+#define PUT(to, v, g, col) \
+	[[unroll]] for (uint j = 0; j < 4; j++) to[((g) * 4 + j) * TILE + (col)] = v[j]
 #define NONE vec4(0)
 #else
 #define PUT(to, v, g, col) { const vec4 lo = ld4(v.xy), hi = ld4(v.zw); \
@@ -86,7 +87,8 @@ main()
 		}
 		barrier();
 		[[unroll]] for (uint j = 0; j < BK; j++) {
-			const vec4 lo = FOUR(as, j * TILE + ty * 8), hi = FOUR(as, j * TILE + ty * 8 + 4);
+			const vec4 lo = FOUR(as, j * TILE + ty * 8),
+			    hi = FOUR(as, j * TILE + ty * 8 + 4);
 			const vec4 b = FOUR(ws, j * TILE + tx * 4);
 
 			[[unroll]] for (uint r = 0; r < 4; r++) {

@@ -9,9 +9,9 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_GOOGLE_include_directive : require
 /*
- * y = act(a w + bias) for software devices and few columns: gemm_cpu.comp turned round. A lane owns RS
- * rows and all 4 CQ columns of the tile; rows of a are used as they are loaded, one to a lane, and it
- * is w that shuffles hand out: [column tile][group of k][4 CQ] groups.
+ * y = act(a w + bias) for software devices and few columns: gemm_cpu.comp turned round. A lane owns
+ * RS rows and all 4 CQ columns of the tile; rows of a are used as they are loaded, one to a lane,
+ * and it is w that shuffles hand out: [column tile][group of k][4 CQ] groups.
  */
 #include "gemm_cpu.glsl"
 layout(constant_id = 0) const uint SG = 16; // lanes
@@ -25,8 +25,10 @@ const uint GC = RS > 4 ? 2 : 4;
 void
 main()
 {
-	const uint lane = gl_SubgroupInvocationID, COLS = 4 * CQ, LOADS = (GROUPS * COLS + SG - 1) / SG;
-	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch * splits;
+	const uint lane = gl_SubgroupInvocationID, COLS = 4 * CQ, LOADS = (GROUPS * COLS + SG - 1) /
+	    SG;
+	const uint batch = quotient(gl_WorkGroupID.z, splits), split = gl_WorkGroupID.z - batch *
+	    splits;
 	const tile at_tile = tile_of();
 	const uint first = at_tile.row * SG * RS, kbegin = split * ksplit;
 	const uint kend = min(kbegin + ksplit, k), kpad = (k + GROUPS - 1) / GROUPS * GROUPS;
@@ -49,7 +51,8 @@ main()
 
 		[[unroll]] for (uint t = 0; t < LOADS; t++)
 			b[t] = imageLoad(w, wat + int(t * SG));
-#define W(j, n) subgroupShuffle(b[((j) / 4 * COLS + (n)) / SG][(j) % 4], ((j) / 4 * COLS + (n)) % SG)
+#define W(j, n) \
+	subgroupShuffle(b[((j) / 4 * COLS + (n)) / SG][(j) % 4], ((j) / 4 * COLS + (n)) % SG)
 #else
 		float b[LOADS * 8];
 

@@ -1,6 +1,7 @@
 /*
  * The sum of v over a workgroup, the same in all of its invocations, in a fixed order. On a
- * software device (TEXEL) a workgroup is one subgroup and needs no shared memory, which is slow there.
+ * software device (TEXEL) a workgroup is one subgroup and needs no shared memory, which is slow
+ * there.
  */
 #ifdef TEXEL
 #extension GL_KHR_shader_subgroup_arithmetic : require

@@ -12,9 +12,10 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_EXT_control_flow_attributes : require
 /*
- * y = (x - mean) / sqrt(variance + eps) w + b over each row. A workgroup does ROWS rows, so that w and
- * b are loaded once for all of them. Statistics in one pass: each invocation's sums are of deviations
- * from its own first values (see norm_stat.comp), joined by Chan, Golub and LeVeque's formula.
+ * y = (x - mean) / sqrt(variance + eps) w + b over each row. A workgroup does ROWS rows, so that w
+ * and b are loaded once for all of them. Statistics in one pass: each invocation's sums are of
+ * deviations from its own first values (see norm_stat.comp), joined by Chan, Golub and LeVeque's
+ * formula.
  */
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint ROWS = 1u;
@@ -53,16 +54,19 @@ main()
 		const float reference = vec4(LDV(x, min(from + r, rows - 1u) * cols)).x;
 		const V m = sum[r] / max(count, 1) + (first[r] - reference);
 		const float off = group_sum(vec2(count * total(m))).x / float(channels);
-		const V rest = sq[r] - sum[r] * sum[r] / max(count, 1) + count * (m - off) * (m - off);
+		const V rest = sq[r] - sum[r] * sum[r] / max(count, 1) + count * (m - off) *
+		    (m - off);
 		mean[r] = reference + off;
 		inv[r] = 1 / sqrt(max(group_sum(vec2(total(rest))).x, 0) / float(channels) + eps);
 	}
 	for (uint c = lane; c < cols; c += lanes) {
-		const V scale = has_w != 0u ? LDVF(w, c) : V(1), shift = has_b != 0u ? LDVF(b, c) : V(0);
+		const V scale = has_w != 0u ? LDVF(w, c) : V(1), shift = has_b != 0u ? LDVF(b, c)
+		    : V(0);
 		[[unroll]] for (uint r = 0; r < ROWS; r++)
 			if (from + r < rows)
 				STV(y, (from + r) * cols + c,
-				    (LDV(x, (from + r) * cols + c) - mean[r]) * (inv[r] * scale) + shift);
+				    (LDV(x, (from + r) * cols + c) - mean[r]) * (inv[r] * scale) +
+				    shift);
 	}
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
 		if (lane == 0u && from + r < rows)

@@ -32,7 +32,8 @@ main()
 		[[unroll]] for (uint j = 0; j < WIDE; j++) {
 			const uint i = begin + t * fold * cols.d + SLOT(j);
 			if (i < end) {
-				const uint row = (gl_WorkGroupID.y * steps + t) * fold + div_by(SLOT(j), cols);
+				const uint row = (gl_WorkGroupID.y * steps + t) * fold +
+				    div_by(SLOT(j), cols);
 				const vec4 s = LD4F(stat, row);
 				const V g = LDV(gy, i);
 				sum[j] += g;

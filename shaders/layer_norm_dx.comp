@@ -11,7 +11,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_EXT_control_flow_attributes : require
-// dx = inv (g - mean(g) - h mean(g h)) of each row, with g = gy w and h = (x - mean) inv; ROWS at a time.
+// dx = inv (g - mean(g) - h mean(g h)) of each row, with g = gy w and h = (x - mean) inv; ROWS at a
+// time.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint ROWS = 1u;
 #include "value.glsl"
@@ -50,7 +51,8 @@ main()
 		}
 	}
 	[[unroll]] for (uint r = 0; r < ROWS; r++)
-		s[r] = group_sum(vec2(total(sum[r]), total(dot_[r]) * inv[r] * inv[r])) / float(channels);
+		s[r] = group_sum(vec2(total(sum[r]), total(dot_[r]) * inv[r] * inv[r])) /
+		    float(channels);
 	for (uint c = lane; c < cols; c += lanes) {
 		const V scale = has_w != 0u ? LDVF(w, c) : V(1);
 		[[unroll]] for (uint r = 0; r < ROWS; r++)

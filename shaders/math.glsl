@@ -1,7 +1,7 @@
 /*
  * Functions of four floats, the same on every device to about 1e-6 relative, which drivers' own
- * (lavapipe's exp2 and log2 are short polynomials; Vulkan allows exp an error of 3 + 2|x| units) are
- * not. NaN in is NaN out.
+ * (lavapipe's exp2 and log2 are short polynomials; Vulkan allows exp an error of 3 + 2|x| units)
+ * are not. NaN in is NaN out.
  */
 
 bvec4 is_nan(vec4 x) { return greaterThan(floatBitsToUint(x) & 0x7FFFFFFFu, uvec4(0x7F800000u)); }
@@ -35,7 +35,8 @@ exp_p(vec4 x)
 	const ivec4 n = ivec4(k), h = n >> 1;
 	const vec4 p = exp_small(exp_rest(c, k));
 
-	return mix(p * intBitsToFloat(h + 127 << 23) * intBitsToFloat(n - h + 127 << 23), x, is_nan(x));
+	return mix(p * intBitsToFloat(h + 127 << 23) * intBitsToFloat(n - h + 127 << 23), x,
+	    is_nan(x));
 }
 
 // The same where the result is a normal number: x in [-87, 88].

@@ -21,8 +21,9 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_EXT_control_flow_attributes : require
 /*
- * The maximum of each window, NaN if there is one; INDEX: and where the first is, ky K + kx, in a byte
- * a channel. Places outside the image are replaced by the nearest inside, which are in the window too.
+ * The maximum of each window, NaN if there is one; INDEX: and where the first is, ky K + kx, in a
+ * byte a channel. Places outside the image are replaced by the nearest inside, which are in the
+ * window too.
  */
 #include "pool.glsl"
 INV(0, x);

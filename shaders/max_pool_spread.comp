@@ -58,7 +58,8 @@ main()
 			const int ky = at.z + pad - py * STRIDE, kx = at.y + pad - px * STRIDE;
 			const bool there = all(bvec4(py == oy - j, px == ox - i, ky < K, kx < K));
 			const uint o = plane + uint(py * w + px) * cols.d;
-			v += mix(vec4(0), vec4(LDV(x, o)), equal(LDINDEX(index, o), uvec4(mix(-1, ky * K + kx, there))));
+			v += mix(vec4(0), vec4(LDV(x, o)),
+			    equal(LDINDEX(index, o), uvec4(mix(-1, ky * K + kx, there))));
 		}
 #endif
 	STV(y, pixel_index(), V(v));

@@ -19,7 +19,8 @@ layout(binding = 0) readonly buffer B0 { float part[]; };
 #endif
 layout(binding = 1) readonly buffer B1 { float w[]; };
 layout(binding = 2) readonly buffer B2 { float stat[]; };
-layout(binding = 3) writeonly buffer B3 { float dcoef[]; }; // [n, 2, C]: factor of x - mean, constant
+// [n, 2, C]: factor of x - mean, constant
+layout(binding = 3) writeonly buffer B3 { float dcoef[]; };
 layout(binding = 4) writeonly buffer B4 { float dw[]; };    // [n, C]
 layout(binding = 5) writeonly buffer B5 { float db[]; };    // [n, C]
 layout(push_constant) uniform P { uint channels, groups, parts, rows, has_w, train; };

@@ -5,9 +5,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 /*
- * From norm_stat's parts to the mean and 1/sqrt(variance + eps) of each group of channels, and to each
- * channel's mean, scale and shift for norm_apply. One workgroup a group and sample. Groups of one
- * channel and one sample: batch norm, which also moves the running statistics.
+ * From norm_stat's parts to the mean and 1/sqrt(variance + eps) of each group of channels, and to
+ * each channel's mean, scale and shift for norm_apply. One workgroup a group and sample. Groups of
+ * one channel and one sample: batch norm, which also moves the running statistics.
  * Two passes over the parts: the exact mean first, then M2 = sum M2_i + n_i (mean_i - mean)^2
  * (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm, 1979).
  */

@@ -12,7 +12,8 @@
  * One step over a range of parameters p with gradients g, times *factor (clipping, loss scale).
  * SGD:  g += decay p;  m = beta1 m + g;  p -= lr (NESTEROV: g + beta1 m, else m)
  * ADAM: DECOUPLED: p -= lr decay p, else g += decay p;
- *       m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;  p -= rate m / (sqrt(v) / root + eps)
+ *       m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;  p -= rate m / (sqrt(v) / root +
+ *       eps)
  *       with rate = lr / (1 - beta1^t), root = sqrt(1 - beta2^t)
  * EMA:  m += (1 - beta1) (p - m)
  */

@@ -4,14 +4,16 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 /*
- * AdamW as in optim.comp with both moments kept in 8 bits, by blocks of 256 values that share a scale
- * (Dettmers et al., 8-bit Optimizers via Block-wise Quantization, 2021; its dynamic quantisation). A
- * block is 132 words of `state`: 64 of m, 64 of v, the largest |m| and v. Blocks of small tensors
- * keep floats: 256 words of m, 256 of v. A workgroup does one block; table: its first quad of the slab,
- * values, first word of the state, 1 if 8-bit; the buffers begin at `quad` and `word`.
+ * AdamW as in optim.comp with both moments kept in 8 bits, by blocks of 256 values that share a
+ * scale (Dettmers et al., 8-bit Optimizers via Block-wise Quantization, 2021; its dynamic
+ * quantisation). A block is 132 words of `state`: 64 of m, 64 of v, the largest |m| and v. Blocks
+ * of small tensors keep floats: 256 words of m, 256 of v. A workgroup does one block; table: its
+ * first quad of the slab, values, first word of the state, 1 if 8-bit; the buffers begin at `quad`
+ * and `word`.
  *
- * A code stands for x in [-1, 1]: 0, or with q = 2^e + j, 0 <= j < 2^e, the middle of the j-th of 2^e
- * equal pieces of [0.1, 1] 10^d. m: q is the low 7 bits (0: zero), d = e - 6, the top bit the sign, and
+ * A code stands for x in [-1, 1]: 0, or with q = 2^e + j, 0 <= j < 2^e, the middle of the j-th of
+ * 2^e equal pieces of [0.1, 1] 10^d. m: q is the low 7 bits (0: zero), d = e - 6, the top bit the
+ * sign, and
  * 128 is 1. v: q = code + 1 (code 0: zero), d = e - 7, 255 is 1.
  */
 layout(local_size_x_id = 0) in;
@@ -34,7 +36,8 @@ layout(binding = 3) readonly buffer B3 { float factor; };
 layout(binding = 4) readonly buffer B4 { uvec4 table[]; };
 layout(binding = 5) writeonly buffer B5 { vec4 new_p[]; };
 layout(binding = 6) writeonly buffer B6 { uint new_state[]; };
-layout(push_constant) uniform P { uint first, blocks, quad, word; float lr, decay, beta1, beta2, rate, root, eps; };
+layout(push_constant) uniform P { uint first, blocks, quad, word; float lr, decay, beta1, beta2,
+    rate, root, eps; };
 
 float max4(vec4 v) { return max(max(v.x, v.y), max(v.z, v.w)); }
 
@@ -57,7 +60,8 @@ value(uvec4 q, uint off)
 	const vec4 j = uintBitsToFloat((f & 0x7FFFFFu) | 0x3F800000u) - 1;
 	const vec4 half_ = uintBitsToFloat((126u - e) << 23);
 
-	return mix(power(e, off) * (0.1 + 0.9 * (j + half_)), vec4(0), lessThan(q, uvec4(off - 5u)));
+	return mix(power(e, off) * (0.1 + 0.9 * (j + half_)), vec4(0),
+	    lessThan(q, uvec4(off - 5u)));
 }
 
 // The q whose value is nearest to x in [0, 1]; `least`: the smallest e.
@@ -65,7 +69,8 @@ uvec4
 nearest(vec4 x, uint least, uint off)
 {
 	uvec4 e = uvec4(least);
-	vec4 t = vec4(1e6), edge = vec4(1e-6); /* 10^-d; where decade d begins, were it not for pieces */
+	/* 10^-d; where decade d begins, were it not for pieces */
+	vec4 t = vec4(1e6), edge = vec4(1e-6);
 
 	[[unroll]] for (uint k = 1u; k < 7u; k++) {
 		edge *= 10;
@@ -133,15 +138,16 @@ main()
 	if (wg >= blocks)
 		return;
 	[[unroll]] for (uint k = 0; k < EACH; k++) {
-		const uint q = lane + k * gl_WorkGroupSize.x, i = min(q, (t.y - 1u) >> 2), o = s + 4u * i;
+		const uint q = lane + k * gl_WorkGroupSize.x, i = min(q, (t.y - 1u) >> 2),
+		    o = s + 4u * i;
 		const vec4 d = scale * LD4(g, at + i);
 		vec4 w = LD4(p, at + i);
 		if (bytes) {
 			m[k] = top_m * decode_m(LDU(state, s + i));
 			v[k] = top_v * decode_v(LDU(state, s + 64u + i));
 		} else {
-			m[k] = uintBitsToFloat(uvec4(LDU(state, o), LDU(state, o + 1u), LDU(state, o + 2u),
-			    LDU(state, o + 3u)));
+			m[k] = uintBitsToFloat(uvec4(LDU(state, o), LDU(state, o + 1u),
+			    LDU(state, o + 2u), LDU(state, o + 3u)));
 			v[k] = uintBitsToFloat(uvec4(LDU(state, o + 256u), LDU(state, o + 257u),
 			    LDU(state, o + 258u), LDU(state, o + 259u)));
 		}

@@ -13,7 +13,8 @@ layout(binding = 0) readonly buffer B0 { vec4 g[]; };
 #define LD(i) g[i]
 #endif
 layout(binding = 1) writeonly buffer B1 { float part[]; };
-layout(push_constant) uniform P { uint n, each, first; }; // quads, of a workgroup, its place in part
+// quads, of a workgroup, its place in part
+layout(push_constant) uniform P { uint n, each, first; };
 
 void
 main()

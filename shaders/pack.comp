@@ -12,11 +12,12 @@
  * The second operand of a product, laid out as gemm_cpu.comp and gemm_gpu.comp read it: tiles of
  * LANES * NC columns, in each [group of k][NC][LANES] times one group: the KT values of k that one
  * 16-byte load brings. Column n of the tile is NC * lane + number. k counts taps (ty, tx), then
- * channels, each tap padded with zeros to whole groups; so are k as a whole and the columns. Element
- * (ty, tx, ch, n) is x[batch xbatch + base + ty sy + tx sx + ch sc + n sn].
+ * channels, each tap padded with zeros to whole groups; so are k as a whole and the columns.
+ * Element (ty, tx, ch, n) is x[batch xbatch + base + ty sy + tx sx + ch sc + n sn].
  *
  * An invocation does four neighbouring columns of one group. HOW 0: value by value. 1: sc is 1 and
- * everything a multiple of four, so that four channels are one load. 2: the same for sn and columns.
+ * everything a multiple of four, so that four channels are one load. 2: the same for sn and
+ * columns.
  */
 #include "dtype.glsl"
 layout(local_size_x_id = 0) in;
@@ -62,7 +63,8 @@ main()
 	const uint quads = (cols + 3) / 4, rest = i / quads, n = 4 * (i - rest * quads);
 	const uint batch = rest / groups, g = rest - batch * groups;
 	const uint tap = g / cg, c0 = (g - tap * cg) * KT, ty = tap / tw, tx = tap - ty * tw;
-	const int from = int(batch * xbatch) + base + int(ty) * sy + int(tx) * sx + int(c0) * sc + int(n) * sn;
+	const int from = int(batch * xbatch) + base + int(ty) * sy + int(tx) * sx + int(c0) * sc +
+	    int(n) * sn;
 	const uint width = lanes * nc, tile = n / width, lane = (n - tile * width) / nc;
 	vec4 v[KT];
 
@@ -73,7 +75,8 @@ main()
 
 		[[unroll]] for (int j = 0; j < KT / 4; j++) {
 			[[unroll]] for (int k = 0; k < 4; k++)
-				m[j][k] = tap < taps && n + k < cols && c0 + 4 * j < ch ? LD4(x, (from + k * sn >> 2) + j) : vec4(0);
+				m[j][k] = tap < taps && n + k < cols &&
+				    c0 + 4 * j < ch ? LD4(x, (from + k * sn >> 2) + j) : vec4(0);
 			m[j] = transpose(m[j]);
 			[[unroll]] for (int k = 0; k < 4; k++)
 				v[4 * j + k] = m[j][k];
@@ -84,7 +87,8 @@ main()
 	}
 	[[unroll]] for (uint k = 0; k < 4; k++) {
 		// nc is 4, 2 or 1: the four columns are of one, two or four lanes
-		const uint to = batch * ybatch + ((tile * groups + g) * nc + k % nc) * lanes + lane + k / nc;
+		const uint to = batch * ybatch + ((tile * groups + g) * nc + k % nc) * lanes +
+		    lane + k / nc;
 #ifdef F32
 		y[to] = floatBitsToUint(vec4(v[0][k], v[1][k], v[2][k], v[3][k]));
 #else

@@ -4,11 +4,11 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 /*
- * What pack.comp does, where the values of each 16-byte group lie side by side in the source too, and
- * groups begin at multiples of 16 bytes: whatever the type, groups are moved as they are.
+ * What pack.comp does, where the values of each 16-byte group lie side by side in the source too,
+ * and groups begin at multiples of 16 bytes: whatever the type, groups are moved as they are.
  *
- * An invocation does EACH groups of k of one column, so that it reads whole cache lines. Workgroup x
- * counts columns, as the layout has them, y groups of k, z batches.
+ * An invocation does EACH groups of k of one column, so that it reads whole cache lines. Workgroup
+ * x counts columns, as the layout has them, y groups of k, z batches.
  */
 #ifdef TEXEL
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
@@ -53,9 +53,11 @@ main()
 		return;
 	[[unroll]] for (uint i = 0; i < EACH; i++) {
 		// past the end the last group is done again, which costs less than not to do it
-		const bool more = first + i < last, next = more && c + 1 == per, line = next && tx + 1 == across;
+		const bool more = first + i < last, next = more && c + 1 == per, line = next &&
+		    tx + 1 == across;
 
-		y[to + min(first + i, last) * step] = wide(LD(tap < ntaps && n < cols, from + off + int(c)));
+		y[to + min(first + i, last) * step] =
+		    wide(LD(tap < ntaps && n < cols, from + off + int(c)));
 		off += next ? right : 0;
 		off += line ? down - int(across) * right : 0;
 		tap += next ? 1 : 0;

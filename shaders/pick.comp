@@ -9,8 +9,8 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "dtype.glsl"
 #include "flat.glsl"
-// y[o, i] = x[o, at[o, i], i] of the middle of [outer, len, inner]; with PLACE the transpose of that:
-// y[o, r, i] = x[o, i] where r is at[o, i], 0 elsewhere.
+// y[o, i] = x[o, at[o, i], i] of the middle of [outer, len, inner]; with PLACE the transpose of
+// that: y[o, r, i] = x[o, i] where r is at[o, i], 0 elsewhere.
 layout(constant_id = 0) const uint PLACE = 0;
 IN4(0, x);
 layout(set = 0, binding = 1, std430) readonly buffer I { int at[]; };

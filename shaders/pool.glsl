@@ -6,5 +6,6 @@ layout(constant_id = 2) const int STRIDE = 2;
 const int REACH = (K + STRIDE - 1) / STRIDE;
 #include "value.glsl"
 #include "fastdiv.glsl"
-layout(push_constant) uniform P { fastdiv cols; uint across; int h, w, height, width, pad, count_pad; };
+layout(push_constant) uniform P { fastdiv cols; uint across; int h, w, height, width, pad,
+    count_pad; };
 #include "pixels.glsl"

@@ -7,7 +7,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dtype.glsl"
-// Sums over the middle of [outer, len, inner]: z[outer, pieces, inner] = scale * sum of x (of x y with
+// Sums over the middle of [outer, len, inner]: z[outer, pieces, inner] = scale * sum of x (of x y
+// with
 // PRODUCT). An invocation has WIDTH (4 or 1) neighbours of inner and one piece of len.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint PRODUCT = 0;

@@ -8,8 +8,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "dtype.glsl"
-// Sums of rows [rows, len], one subgroup a piece of a row: z[rows, pieces] = scale * sum of x (of x y
-// with PRODUCT).
+// Sums of rows [rows, len], one subgroup a piece of a row: z[rows, pieces] = scale * sum of x (of x
+// y with PRODUCT).
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint PRODUCT = 0;
 layout(constant_id = 2) const uint ALIGNED = 0; // rows and pieces start at multiples of four

@@ -20,9 +20,9 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
 /*
- * Linear interpolation in both directions. Output o lies at s = max(0, (o + half) step - half) of the
- * input, half = 1/2 (0 if the corners are aligned), between floor(s) and the next, the last repeated.
- * SPREAD: its gradient; each value gathers from the outputs within one of it.
+ * Linear interpolation in both directions. Output o lies at s = max(0, (o + half) step - half) of
+ * the input, half = 1/2 (0 if the corners are aligned), between floor(s) and the next, the last
+ * repeated. SPREAD: its gradient; each value gathers from the outputs within one of it.
  */
 layout(local_size_x_id = 0) in;
 #include "value.glsl"
@@ -47,7 +47,8 @@ place(int o, float step)
 	return max(s, 0.0);
 }
 
-V pixel(ivec4 at, int py, int px) { return LDV(x, uint((at.w * h + py) * w + px) * cols.d + uint(at.x)); }
+V pixel(ivec4 at, int py,
+    int px) { return LDV(x, uint((at.w * h + py) * w + px) * cols.d + uint(at.x)); }
 
 /* What input i, one of n, weighs in output o. */
 float
@@ -80,7 +81,8 @@ main()
 	const uint i = pixel_index();
 	const ivec4 at = pixel_at();
 #ifdef SPREAD
-	const ivec2 ry = reach(at.z, step_y, int(height.d), h), rx = reach(at.y, step_x, int(width.d), w);
+	const ivec2 ry = reach(at.z, step_y, int(height.d), h),
+	    rx = reach(at.y, step_x, int(width.d), w);
 	V v = V(0);
 
 	for (int oy = ry.x; oy <= ry.y; oy++) {

@@ -19,8 +19,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
-// y[oy, ox] = x[floor(oy h / height), floor(ox w / width)]. SPREAD: its gradient, x [h, w] being the
-// larger image's; each value sums those that were made of it.
+// y[oy, ox] = x[floor(oy h / height), floor(ox w / width)]. SPREAD: its gradient, x [h, w] being
+// the larger image's; each value sums those that were made of it.
 layout(local_size_x_id = 0) in;
 #include "value.glsl"
 #include "fastdiv.glsl"

@@ -5,8 +5,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_16bit_storage : require
 #include "dtype.glsl"
-// y[v, :] = sum of x[i, :] over all i with ids[i] == v, by the invocations of the first such i; rows
-// without any are left alone. In order, so always the same.
+// y[v, :] = sum of x[i, :] over all i with ids[i] == v, by the invocations of the first such i;
+// rows without any are left alone. In order, so always the same.
 layout(local_size_x = 64) in;
 IN1(0, x);
 layout(set = 0, binding = 1, std430) readonly buffer I { int ids[]; };

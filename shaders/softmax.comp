@@ -22,7 +22,8 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint MODE = 0;
 layout(constant_id = 2) const uint EACH = 0;
-layout(constant_id = 3) const uint FEW = 0; // with EACH: this is len, and rows are kept in registers
+// with EACH: this is len, and rows are kept in registers
+layout(constant_id = 3) const uint FEW = 0;
 const uint SOFTMAX = 0;     // y = e^(x - m) / s, m the largest, s = sum e^(x - m)
 const uint LOG_SOFTMAX = 1; // y = x - m - log s
 const uint SOFTMAX_G = 2;   // x the output, g its gradient: y = x (g - sum g x)
@@ -58,8 +59,10 @@ result(V v, V gv, float m, float s)
 	    : MODE == SOFTMAX_G ? v * (gv - s) : gv - e(v) * s;
 }
 
-V part(V v, V gv, float m) { return MODE <= LOG_SOFTMAX ? e(v - m) : MODE == SOFTMAX_G ? gv * v : gv; }
-float whole(float s) { return MODE == SOFTMAX ? 1 / s : MODE == LOG_SOFTMAX ? log_p(vec4(s)).x : s; }
+V part(V v, V gv, float m) { return MODE <= LOG_SOFTMAX ? e(v - m) : MODE == SOFTMAX_G ? gv *
+    v : gv; }
+float whole(float s) { return MODE == SOFTMAX ? 1 / s : MODE == LOG_SOFTMAX ? log_p(vec4(s)).x : s;
+    }
 
 void
 few(uint row)
@@ -89,7 +92,8 @@ main()
 	const uint wg = gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x;
 	const uint row = EACH != 0 ? wg * gl_WorkGroupSize.x + gl_LocalInvocationID.x : wg;
 	const uint step = EACH != 0 ? 1 : gl_WorkGroupSize.x;
-	const uint first = row * len + (EACH != 0 ? 0 : gl_LocalInvocationID.x), end = row * len + len;
+	const uint first = row * len + (EACH != 0 ? 0 : gl_LocalInvocationID.x),
+	    end = row * len + len;
 	V most = V(uintBitsToFloat(0xFF800000u)), sum = V(0);
 	float m = 0, s;
 

@@ -8,8 +8,8 @@
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_shader_16bit_storage : require
-// y[place by ys] = x[place by xs] for every index of up to six dimensions; of units of 2 to 16 bytes,
-// whatever is in them. Strides may be negative.
+// y[place by ys] = x[place by xs] for every index of up to six dimensions; of units of 2 to 16
+// bytes, whatever is in them. Strides may be negative.
 #extension GL_GOOGLE_include_directive : require
 #include "flat.glsl"
 layout(constant_id = 0) const uint DIMS = 1;

@@ -1,7 +1,7 @@
 /*
  * Kernels that take four channels at a time, or one where the number of channels is no multiple of
- * four. Compile with a dtype of dtype.glsl, and with TEXEL, or SCALAR: V is what is taken at a time.
- * INV, OUTV: buffers of the dtype; INVF, OUTVF: of floats; indices count values of V.
+ * four. Compile with a dtype of dtype.glsl, and with TEXEL, or SCALAR: V is what is taken at a
+ * time. INV, OUTV: buffers of the dtype; INVF, OUTVF: of floats; indices count values of V.
  */
 #include "dtype.glsl"
 

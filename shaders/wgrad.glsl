@@ -4,29 +4,31 @@
  *	y[o, j] = sum_p a[p, o] b(p, j)
  *
  * p runs over the pixels of a grid [.., oh, ow]; a has a row for each; j is a tap (ky, kx), then a
- * channel, in quads; b(p, j) is that channel of the input pixel (oy stride + ky dil - top, ox stride +
- * kx dil - left), zero outside. a^T b of two matrices is the case of one tap on a grid of one row.
- * Sums of parts of the pixels go to places of their own and are added up afterwards, in order.
- * Workgroup (x, y, z): tile of columns, tile of rows, and batch * splits + split.
+ * channel, in quads; b(p, j) is that channel of the input pixel (oy stride + ky dil - top, ox
+ * stride + kx dil - left), zero outside. a^T b of two matrices is the case of one tap on a grid of
+ * one row. Sums of parts of the pixels go to places of their own and are added up afterwards, in
+ * order. Workgroup (x, y, z): tile of columns, tile of rows, and batch * splits + split.
  */
 layout(push_constant) uniform P {
 	uint pixels, psplit, splits;   // in all; of one split (a multiple of 8)
 	uint m, as_, a0;               // rows of y; quads of a pixel of a, the first used
 	uint nq;                       // column quads: taps * c
-	uint c, cs, c0;                // channel quads of one tap; of a whole input pixel; the first used
+	uint c, cs, c0;          // channel quads of one tap; of a whole input pixel; the first used
 	uint ow, oh;                   // the grid that pixels count through
 	int stride, dil, top, left;
 	uint ih, iw, kw;               // input grid; taps in a row of the kernel
 	uint abatch, bbatch;           // quads from one batch to the next
 };
 
-// A pixel of the grid: its coordinates, those in the input before the tap, and the quad they have there.
+// A pixel of the grid: its coordinates, those in the input before the tap, and the quad they have
+// there.
 // What steps need is kept beside: push constants read within a loop cost a software device dearly.
 struct pixel {
 	uint x, y;
 	int iy, ix, base;
 	uint ow, oh;
-	int stride, across, line, image; // quads to the next point; more at a line's end; more at an image's
+	// quads to the next point; more at a line's end; more at an image's
+	int stride, across, line, image;
 	uint ih, iw;
 };
 

@@ -7,9 +7,10 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_GOOGLE_include_directive : require
 /*
- * y = a^T b over pixels, for software devices (see wgrad.glsl, and gemm_cpu.comp for the form): a lane
- * owns a quad of columns and all TM rows of the tile; eight pixels (or SG) an iteration, of which each lane
- * loads its quad of b, and of a one quad of rows of one pixel, which shuffles hand out.
+ * y = a^T b over pixels, for software devices (see wgrad.glsl, and gemm_cpu.comp for the form): a
+ * lane owns a quad of columns and all TM rows of the tile; eight pixels (or SG) an iteration, of
+ * which each lane loads its quad of b, and of a one quad of rows of one pixel, which shuffles hand
+ * out.
  */
 #include "dtype.glsl"
 #include "wgrad.glsl"
@@ -71,7 +72,8 @@ main()
 			}
 		}
 	}
-	const uint to = ((split * (gl_NumWorkGroups.z / splits) + batch) * m + row0) * nq + col, row = nq;
+	const uint to = ((split * (gl_NumWorkGroups.z / splits) + batch) * m + row0) * nq + col,
+	    row = nq;
 	const uint rows = col < nq ? m - row0 : 0;
 
 	[[unroll]] for (uint i = 0; i < TM; i++)

@@ -6,8 +6,8 @@
 #extension GL_EXT_shader_16bit_storage : require
 #extension GL_GOOGLE_include_directive : require
 /*
- * y = a^T b over pixels for GPUs (see wgrad.glsl): 128 invocations make a tile of 64 rows by 16 column
- * quads, each 8 rows by one quad in registers, from slices of 16 pixels in shared memory.
+ * y = a^T b over pixels for GPUs (see wgrad.glsl): 128 invocations make a tile of 64 rows by 16
+ * column quads, each 8 rows by one quad in registers, from slices of 16 pixels in shared memory.
  */
 #include "dtype.glsl"
 #include "wgrad.glsl"
@@ -38,7 +38,8 @@ main()
 
 			as[(u + ty) * QUADS + tx] = p < end && 4 * row < m
 			    ? LD4(a, batch * abatch + p * as_ + a0 + row) : vec4(0);
-			bs[(u + ty) * QUADS + tx] = from >= 0 ? LD4(b, int(batch * bbatch) + from) : vec4(0);
+			bs[(u + ty) * QUADS + tx] = from >= 0 ? LD4(b, int(batch * bbatch) + from)
+			    : vec4(0);
 		}
 		barrier();
 		[[unroll]] for (uint j = 0; j < BP; j++) {
@@ -56,6 +57,7 @@ main()
 		const uint o = (gl_WorkGroupID.y * QUADS + ty * 2) * 4 + r;
 
 		if (o < m && col < nq)
-			y[((split * (gl_NumWorkGroups.z / splits) + batch) * m + o) * nq + col] = acc[r];
+			y[((split * (gl_NumWorkGroups.z / splits) + batch) * m + o) * nq + col] =
+			    acc[r];
 	}
 }

@@ -57,8 +57,20 @@ blanks() {
 	! grep -nE '[ 	]+$' $(git ls-files '*.[ch]' '*.sh' '*.comp' '*.glsl' 'man/*' Makefile)
 }
 
+# a tab is eight columns, a line at most a hundred
+columns() {
+	# shellcheck disable=SC2046
+	perl -CSD -ne '
+		chomp;
+		1 while s/\t/" " x (8 - $-[0] % 8)/e;
+		print "$ARGV: $.: ", length, " columns\n" if length > 100;
+		close ARGV if eof;
+	' $(git ls-files '*.[ch]' '*.comp' '*.glsl')
+}
+
 check 'man pages' pages
 check 'shell scripts' scripts
 check 'shaders' shaders
 check 'blanks at the end of lines' blanks
+check 'width of lines' columns
 exit $status

@@ -1,6 +1,6 @@
 /*
- * Errors come in two kinds. Bad data (a record, an image, an archive member) returns -1 and leaves a
- * message: `return err("png: %s: truncated", path);`, read by the caller with errmsg(). A broken
+ * Errors come in two kinds. Bad data (a record, an image, an archive member) returns -1 and leaves
+ * a message: `return err("png: %s: truncated", path);`, read by the caller with errmsg(). A broken
  * world (usage, memory, a lost device, a bug of ours) ends the program: die(). In both, a format
  * that ends in ':' has ": strerror(errno)" put after it.
  */

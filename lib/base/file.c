@@ -27,8 +27,8 @@ static struct {
 	char name[1024];
 } places[PLACES];
 static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER; /* for all but the handler */
-/* Threads that are creating a file, signals blocked, so that the handler, which is on another thread
- * then, can wait for them. Once it runs no more are created. */
+/* Threads that are creating a file, signals blocked, so that the handler, which is on another
+ * thread then, can wait for them. Once it runs no more are created. */
 static atomic_int creating;
 static atomic_bool ending;
 
@@ -51,7 +51,8 @@ remove_temps(int sig)
 static void
 catch_signals(void)
 {
-	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGXCPU, SIGXFSZ };
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGXCPU,
+	    SIGXFSZ };
 	struct sigaction sa = { .sa_handler = remove_temps }, old;
 
 	sigfillset(&sa.sa_mask);

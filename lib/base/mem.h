@@ -23,7 +23,8 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool mul_size(size_t a, size_t b, size_t *out);
 bool add_size(size_t a, size_t b, size_t *out);
 
-/* A byte string that grows. Zero-initialised is empty; s is NUL-terminated once anything was put. */
+/* A byte string that grows. Zero-initialised is empty; s is NUL-terminated once anything was
+ * put. */
 struct sb {
 	char *s;
 	size_t len, cap;

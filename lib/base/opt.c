@@ -121,7 +121,8 @@ set(const struct opt *o, const char *arg, bool negated)
 	case OPT_INT:
 		return parse_int(arg, (int64_t)lo, (int64_t)hi, o->dst);
 	case OPT_SIZE:
-		return parse_size(arg, limits ? (int64_t)lo : 0, (int64_t)(limits ? hi : 8e18), o->dst);
+		return parse_size(arg, limits ? (int64_t)lo : 0, (int64_t)(limits ? hi : 8e18),
+		    o->dst);
 	case OPT_U64: {
 		char *end;
 
@@ -169,7 +170,8 @@ explain(const struct opt *o)
 
 	n += (size_t)snprintf(left + n, sizeof(left) - n, "  ");
 	if (o->letter)
-		n += (size_t)snprintf(left + n, sizeof(left) - n, "-%c%s", o->letter, o->name ? ", " : "");
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "-%c%s", o->letter,
+		    o->name ? ", " : "");
 	else
 		n += (size_t)snprintf(left + n, sizeof(left) - n, "    ");
 	if (o->name)
@@ -191,7 +193,8 @@ name_only(const struct opt *o)
 
 	for (o++; o->type && o->type != OPT_TITLE; o++) {
 		const char *arg = !o->arg ? "" : o->type == OPT_CHOICE ? "NAME" : o->arg;
-		int len = (int)(strlen(o->name) + strlen(arg) + (*arg != 0)) + 4; /* blank, --, comma */
+		/* blank, --, comma */
+		int len = (int)(strlen(o->name) + strlen(arg) + (*arg != 0)) + 4;
 
 		if (!o->help)
 			continue;
@@ -251,11 +254,12 @@ opt_parse(int argc, char **argv, const struct opt *table, const char *synopsis,
 		}
 		if (!o->name)
 			continue;
-		longs[nlong++] = (struct option){ o->name, flag ? no_argument : required_argument, NULL,
+		longs[nlong++] = (struct option){ o->name, flag ? no_argument : required_argument,
+		    NULL,
 			LONG_BASE + (int)(2 * i) };
 		if (flag)
-			longs[nlong++] = (struct option){ xasprintf("no-%s", o->name), no_argument, NULL,
-				LONG_BASE + (int)(2 * i) + 1 };
+			longs[nlong++] = (struct option){ xasprintf("no-%s", o->name), no_argument,
+				NULL, LONG_BASE + (int)(2 * i) + 1 };
 	}
 	longs[nlong++] = (struct option){ "help", no_argument, NULL, LONG_HELP };
 	longs[nlong++] = (struct option){ "version", no_argument, NULL, LONG_VERSION };
@@ -291,7 +295,8 @@ opt_parse(int argc, char **argv, const struct opt *table, const char *synopsis,
 		}
 	}
 	for (size_t i = 0; i < nlong; i++)
-		if (longs[i].val >= LONG_BASE && longs[i].val < LONG_HELP && (longs[i].val - LONG_BASE) % 2)
+		if (longs[i].val >= LONG_BASE && longs[i].val < LONG_HELP &&
+		    (longs[i].val - LONG_BASE) % 2)
 			free((char *)longs[i].name);
 	free(longs);
 	free(shorts);

@@ -12,9 +12,9 @@
  *	argv += opt_parse(argc, argv, table, "[options] [FILE ...]", "what it does, in a line");
  *
  * A row without help text is an alias (another program's spelling of the same option); it works and
- * stays out of --help. Rows that are less often wanted stand at the end, below a row of type OPT_TITLE,
- * with "" for help: they are only named there, several in a line, and the page has the rest. Wrong
- * usage ends the program with EXIT_FATAL and one line.
+ * stays out of --help. Rows that are less often wanted stand at the end, below a row of type
+ * OPT_TITLE, with "" for help: they are only named there, several in a line, and the page has the
+ * rest. Wrong usage ends the program with EXIT_FATAL and one line.
  */
 #ifndef BASE_OPT_H
 #define BASE_OPT_H
@@ -63,7 +63,8 @@ int opt_parse(int argc, char **argv, const struct opt *table, const char *synops
 /* Ends the program: one line, then where help is to be had. */
 _Noreturn void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* One row's value from text, as on the command line (for the environment): 0, or -1 with a message. */
+/* One row's value from text, as on the command line (for the environment): 0, or -1 with a
+ * message. */
 int opt_set(const struct opt *, const char *arg);
 
 /* A number that fills the whole of s, in [min, max]: 0, or -1 with a message. */

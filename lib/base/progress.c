@@ -37,8 +37,8 @@ progress_at(struct progress *p, uint64_t done)
 		double rate = (double)done / (t - p->start);
 		double left = rate > 0 ? (double)(p->total - done) / rate : 0;
 
-		fprintf(stderr, "\r%" PRIu64 "/%" PRIu64 " %s, %.4g/s, %.0f s left\033[K", done, p->total,
-		    p->what, rate, left);
+		fprintf(stderr, "\r%" PRIu64 "/%" PRIu64 " %s, %.4g/s, %.0f s left\033[K", done,
+		    p->total, p->what, rate, left);
 	} else {
 		fprintf(stderr, "\r%" PRIu64 " %s, %.4g/s\033[K", done, p->what,
 		    (double)done / (t - p->start));

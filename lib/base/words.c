@@ -3,10 +3,12 @@
 static void
 below_hundred(struct sb *sb, unsigned n)
 {
-	static const char *const small[] = { "zero", "one", "two", "three", "four", "five", "six", "seven",
-		"eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
-		"seventeen", "eighteen", "nineteen" };
-	static const char *const tens[] = { "twenty", "thirty", "forty", "fifty", "sixty", "seventy",
+	static const char *const small[] = { "zero", "one", "two", "three", "four", "five", "six",
+	    "seven",
+		"eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen",
+		"sixteen", "seventeen", "eighteen", "nineteen" };
+	static const char *const tens[] =
+	    { "twenty", "thirty", "forty", "fifty", "sixty", "seventy",
 		"eighty", "ninety" };
 
 	if (n < 20) {
@@ -35,7 +37,8 @@ void
 number_words(struct sb *sb, uint64_t n)
 {
 	static const struct { uint64_t size; const char *name; } groups[] = {
-		{ 1000000000000000, "quadrillion" }, { 1000000000000, "trillion" }, { 1000000000, "billion" },
+		{ 1000000000000000, "quadrillion" }, { 1000000000000, "trillion" },
+		    { 1000000000, "billion" },
 		{ 1000000, "million" }, { 1000, "thousand" },
 	};
 	bool any = false;

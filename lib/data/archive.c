@@ -128,7 +128,8 @@ move(struct unpack *u, const struct log_entry *e)
 		from = folder_open(u->root, e->path.s, e->path.len, false, 0);
 		if (from >= 0 && fstat(from, &st))
 			die("%s: cannot be read:", e->path.s);
-		to = folder_open(job.dest, e->path.s, e->path.len, true, from < 0 ? 0777 : st.st_mode & 0777);
+		to = folder_open(job.dest, e->path.s, e->path.len, true,
+		    from < 0 ? 0777 : st.st_mode & 0777);
 		r = to < 0 ? -1 : 0;
 	} else {
 		from = folder_open(u->root, e->path.s, n, false, 0);
@@ -286,9 +287,9 @@ work(void *arg)
 		job.next++;
 		atomic_fetch_add(&job.active, 1);
 		pthread_mutex_unlock(&job.lock);
-		*u = (struct unpack){ .o = job.o, .path = job.items[i].path, .file = job.items[i].file,
-			.copy = job.items[i].copy, .maybe = job.items[i].maybe, .stop = &job.stop,
-			.count = &job.count };
+		*u = (struct unpack){ .o = job.o, .path = job.items[i].path,
+			.file = job.items[i].file, .copy = job.items[i].copy,
+			.maybe = job.items[i].maybe, .stop = &job.stop, .count = &job.count };
 		if (!u->file)
 			u->file = u->path;
 		stage(u, i);
@@ -324,7 +325,8 @@ await(size_t i, struct progress *p)
 }
 
 int
-unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t n, struct rec_out *out)
+unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t n,
+    struct rec_out *out)
 {
 	size_t nthreads = (size_t)o->jobs < n ? (size_t)o->jobs : n;
 	pthread_t *thread = xcalloc(nthreads, sizeof(*thread));

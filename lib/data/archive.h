@@ -11,8 +11,8 @@
  *	o.dest = "data";
  *	return unpack_all(&o, items, n, &out);
  *
- * Limits: archives are files that can be opened by name, more than once; passwords are not known; times of folders,
- * owners, ACLs and extended attributes are not restored.
+ * Limits: archives are files that can be opened by name, more than once; passwords are not known;
+ * times of folders, owners, ACLs and extended attributes are not restored.
  */
 #ifndef DATA_ARCHIVE_H
 #define DATA_ARCHIVE_H
@@ -23,7 +23,8 @@
 #include <stdint.h>
 
 struct unpack_opts {
-	const char *dest;    /* folder, absent or empty; NULL: only records of what would be unpacked */
+	/* folder, absent or empty; NULL: only records of what would be unpacked */
+	const char *dest;
 	int64_t jobs;        /* archives at once */
 	int64_t max_bytes;   /* that one archive may unpack to */
 	int64_t max_members; /* of one archive */
@@ -35,7 +36,8 @@ struct unpack_opts {
 };
 /* 64 GiB and 4 million members: above the largest published image sets' single archives. A ratio of
  * 200: real images and tables stay below it, deflate's bombs reach 1000. */
-#define UNPACK_OPTS { .jobs = 1, .max_bytes = INT64_C(64) << 30, .max_members = 4000000, .max_ratio = 200 }
+#define UNPACK_OPTS { .jobs = 1, .max_bytes = INT64_C(64) << 30, .max_members = 4000000, \
+	.max_ratio = 200 }
 
 struct unpack_item {
 	const char *path; /* as it is called in records and messages; borrowed, as file is */
@@ -46,8 +48,9 @@ struct unpack_item {
 
 /* Unpacks all items, writes their records to out. Bad members and archives: one line each on
  * stderr, `tool: ARCHIVE: MEMBER: why`. Returns EXIT_OK, or EXIT_RECORDS if anything was bad. Ends
- * the program (EXIT_FATAL) if dest cannot be made or is not empty, or on a write error. INT and TERM
- * end it too, leaving what was complete. */
-int unpack_all(const struct unpack_opts *, const struct unpack_item *, size_t n, struct rec_out *out);
+ * the program (EXIT_FATAL) if dest cannot be made or is not empty, or on a write error. INT and
+ * TERM end it too, leaving what was complete. */
+int unpack_all(const struct unpack_opts *, const struct unpack_item *, size_t n,
+    struct rec_out *out);
 
 #endif

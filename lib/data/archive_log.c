@@ -19,10 +19,12 @@ struct log_head {
 void
 log_put(FILE *fp, const struct log_entry *e)
 {
-	struct log_head h = { e->size, (uint32_t)e->kind, (uint32_t)e->path.len, (uint32_t)e->member.len };
+	struct log_head h = { e->size, (uint32_t)e->kind, (uint32_t)e->path.len,
+	    (uint32_t)e->member.len };
 
-	if (fwrite(&h, sizeof(h), 1, fp) != 1 || fwrite(e->path.s ? e->path.s : "", 1, h.pathlen, fp) !=
-	    h.pathlen || fwrite(e->member.s ? e->member.s : "", 1, h.memberlen, fp) != h.memberlen)
+	if (fwrite(&h, sizeof(h), 1, fp) != 1 ||
+	    fwrite(e->path.s ? e->path.s : "", 1, h.pathlen, fp) != h.pathlen ||
+	    fwrite(e->member.s ? e->member.s : "", 1, h.memberlen, fp) != h.memberlen)
 		die("write error on a temporary file:");
 }
 

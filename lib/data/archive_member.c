@@ -164,7 +164,8 @@ blocks(struct unpack *u, struct archive *a, struct archive_entry *e, int fd, con
 		int64_t want = archive_entry_size(e);
 
 		if (*pos > want || (*pos < want && !sparse))
-			return err("damaged: holds %lld of %lld bytes", (long long)*pos, (long long)want);
+			return err("damaged: holds %lld of %lld bytes", (long long)*pos,
+			    (long long)want);
 		*pos = want;
 	}
 	if (sparse && (over(u, (uint64_t)*pos) || ftruncate(fd, (off_t)*pos)))
@@ -190,8 +191,8 @@ mode_of(struct archive_entry *e, unsigned otherwise, unsigned always)
 {
 	unsigned m = (unsigned)archive_entry_perm(e) & 0777;
 
-	/* no set-user, set-group or sticky bit; what cannot be read is of no use to the next program,
-	 * and many formats have no modes at all */
+	/* no set-user, set-group or sticky bit; what cannot be read is of no use to the next
+	 * program, and many formats have no modes at all */
 	return (m ? m : otherwise) | always;
 }
 
@@ -264,7 +265,8 @@ hardlink(struct unpack *u, struct archive *a, struct archive_entry *e, const cha
 	if (member_path(&u->target, archive_entry_hardlink(e)))
 		return err_prefix("hard link");
 	slash = strrchr(u->target.s, '/');
-	from = folder_open(u->root, u->target.s, slash ? (size_t)(slash - u->target.s) : 0, false, 0);
+	from = folder_open(u->root, u->target.s, slash ? (size_t)(slash - u->target.s) : 0, false,
+	    0);
 	if (from < 0)
 		return err("hard link to '%.200s', which was not unpacked", u->target.s);
 	slash = slash ? slash + 1 : u->target.s;
@@ -353,14 +355,16 @@ member_unpack(struct unpack *u, struct archive *a, struct archive_entry *e, stru
 	path = le->path.s;
 	if (dest + STAGING_LEN + le->path.len >= PATH_MAX)
 		return err("the name is too long to be opened");
-	le->kind = type == AE_IFDIR && !link ? LOG_DIR : type == AE_IFLNK && !link ? LOG_SYMLINK : LOG_FILE;
+	le->kind = type == AE_IFDIR && !link ? LOG_DIR : type == AE_IFLNK &&
+	    !link ? LOG_SYMLINK : LOG_FILE;
 	le->size = archive_entry_size_is_set(e) ? archive_entry_size(e) : -1;
 	if (!*path)
 		return le->kind == LOG_DIR ? 0 : err("empty name");
 	if (le->kind == LOG_DIR)
 		return list ? 0 : directory(u, e, path);
 	if (le->kind == LOG_SYMLINK)
-		return list ? member_link(path, archive_entry_symlink(e) ? archive_entry_symlink(e) : "") :
+		return list ? member_link(path, archive_entry_symlink(e) ? archive_entry_symlink(e)
+		    : "") :
 		    symbolic(u, e, path);
 	if (!link && type != AE_IFREG && type != 0)
 		return err("%s: not made", device(type));
@@ -374,5 +378,6 @@ member_unpack(struct unpack *u, struct archive *a, struct archive_entry *e, stru
 		le->size = -1;
 	if (list)
 		return 0;
-	return link ? hardlink(u, a, e, path, &le->size, fatal) : regular(u, a, e, path, &le->size, fatal);
+	return link ? hardlink(u, a, e, path, &le->size, fatal) : regular(u, a, e, path, &le->size,
+	    fatal);
 }

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bytes of the UTF-8 character at s, 0 if there is none (RFC 3629: shortest forms, no surrogates). */
+/* Bytes of the UTF-8 character at s, 0 if there is none (RFC 3629: shortest forms, no
+ * surrogates). */
 static size_t
 utf8_len(const unsigned char *s)
 {
@@ -105,7 +106,8 @@ member_path(struct sb *path, const char *name)
 			at = path->len;
 			put_utf8(path, s, n);
 			if (path->len - at > NAME_PART_MAX)
-				return err("a part of the name is longer than %d bytes", NAME_PART_MAX);
+				return err("a part of the name is longer than %d bytes",
+				    NAME_PART_MAX);
 		}
 		s += n + (s[n] == '/');
 	}
@@ -126,7 +128,8 @@ member_link(const char *path, const char *target)
 		size_t n = strcspn(s, "/\\");
 
 		if (dotdot(s, n)) {
-			/* past a name that may itself be a link, ".." means another folder than it says */
+			/* past a name that may itself be a link, ".." means another folder than it
+			 * says */
 			if (down || ++up > depth)
 				return err("link that leaves the destination");
 		} else if (n && !(n == 1 && *s == '.')) {
@@ -142,7 +145,8 @@ static const char *const packed[] = { ".gz", ".bz2", ".xz", ".Z", ".lz4", ".zst"
 	".lzo", ".lrz", ".grz", ".uu", NULL };
 static const char *const tars[] = { ".tar", ".tgz", ".taz", ".tbz", ".tbz2", ".tz2", ".txz", ".tlz",
 	".tzst", NULL };
-static const char *const others[] = { ".zip", ".zipx", ".7z", ".rar", ".cpio", ".iso", ".cab", ".lha",
+static const char *const others[] = { ".zip", ".zipx", ".7z", ".rar", ".cpio", ".iso", ".cab",
+    ".lha",
 	".lzh", ".xar", ".ar", ".a", ".deb", ".rpm", ".warc", ".pax", ".jar", NULL };
 
 /* Length of base without one of the suffixes; 0 if it has none, or is nothing but one. */

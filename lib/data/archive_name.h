@@ -21,12 +21,13 @@ enum { NAME_PART_MAX = 255 }; /* bytes between two slashes: NAME_MAX of the usua
  * an absolute name, a drive, a ".." between slashes or backslashes, a part that is too long. */
 int member_path(struct sb *path, const char *name);
 /* Whether a symbolic link at `path` (as made by member_path) may point at `target`: only relative
- * targets that climb by leading ".." no higher than the destination. Since each link obeys, and none
- * is ever walked through when writing, whatever chain they form stays inside. */
+ * targets that climb by leading ".." no higher than the destination. Since each link obeys, and
+ * none is ever walked through when writing, whatever chain they form stays inside. */
 int member_link(const char *path, const char *target);
 /* Appends s with bytes that are not UTF-8 as %XX. */
 void name_utf8(struct sb *, const char *s);
-/* Appends s fit for a terminal: control characters (also of Latin-1) as \xXX, the rest by name_utf8. */
+/* Appends s fit for a terminal: control characters (also of Latin-1) as \xXX, the rest by
+ * name_utf8. */
 void name_show(struct sb *, const char *s);
 /* The name without what only says how it was packed: "x.csv.gz" gives "x.csv", "x.csv" itself.
  * Caller frees. */

@@ -187,11 +187,14 @@ fill_gzip(struct src *s, struct src_layer *l)
 			s->garbage = true;
 			l->ended = true;
 		} else if (r != Z_OK && r != Z_BUF_ERROR) {
-			/* "incorrect data check", "incorrect length check", or what is wrong with a code */
+			/* "incorrect data check", "incorrect length check", or what is wrong with a
+			 * code */
 			err("gzip: damaged (%s)", z->msg ? z->msg : "no reason given");
 			l->len = sizeof(l->buf) - z->avail_out;
-			return fault(s, strstr(errmsg(), "data check") || strstr(errmsg(), "length check") ?
-			    SRC_CHECKSUM : SRC_DAMAGED);
+			return fault(s,
+			    strstr(errmsg(), "data check") || strstr(errmsg(), "length check")
+			        ? SRC_CHECKSUM
+			        : SRC_DAMAGED);
 		}
 	}
 	return 0;
@@ -253,7 +256,8 @@ filters(void)
 static enum src_fault
 fault_of(const char *message)
 {
-	static const char *const cut[] = { "runcated", "remature", "No progress", "unexpected end" };
+	static const char *const cut[] =
+	    { "runcated", "remature", "No progress", "unexpected end" };
 	static const char *const sum[] = { "checksum", "Checksum", "CRC" };
 
 	for (size_t i = 0; i < sizeof(cut) / sizeof(*cut); i++)
@@ -277,7 +281,8 @@ fill_filter(struct src *s, struct src_layer *l)
 		if (!n) {
 			la_int64_t at;
 
-			r = archive_read_data_block(l->a, (const void **)&l->rest, &l->rest_len, &at);
+			r = archive_read_data_block(l->a, (const void **)&l->rest, &l->rest_len,
+			    &at);
 			n = l->rest_len;
 		}
 		if (r == ARCHIVE_EOF) {

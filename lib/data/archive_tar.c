@@ -87,7 +87,8 @@ tar_look(struct unpack *u, uint64_t at, struct sb *name, bool *sound)
 	*sound = false;
 	if (src_open(&s, u->file, &l))
 		return 0;
-	/* blocks of the stream are larger than a header, and what is skipped leaves the rest in one */
+	/* blocks of the stream are larger than a header, and what is skipped leaves the rest in
+	 * one */
 	if (!src_skip(&s, at) && !src_read(&s, &p, &n) && n >= TAR_BLOCK) {
 		sb_put(name, p, strnlen(p, 100));
 		type = ((const unsigned char *)p)[156];

@@ -73,7 +73,8 @@ say_bad(struct reader *r, const char *member, const char *why)
 {
 	r->told |= r->fault != NULL;
 	/* a checksum is of no one member */
-	unpack_say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member, r->fault ? r->fault : why);
+	unpack_say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member,
+	    r->fault ? r->fault : why);
 }
 
 static void
@@ -111,7 +112,8 @@ formats(struct archive *a, const struct src *s)
 	archive_read_support_format_zip(a);
 }
 
-/* Opens the archive at byte `from` of its unpacked stream. 1: no format knows it; -1 with a message. */
+/* Opens the archive at byte `from` of its unpacked stream. 1: no format knows it; -1 with a
+ * message. */
 static int
 reader_open(struct reader *r, struct unpack *u, uint64_t from)
 {
@@ -127,8 +129,8 @@ reader_open(struct reader *r, struct unpack *u, uint64_t from)
 	if (!r->a)
 		die("out of memory (libarchive)");
 	formats(r->a, &r->src);
-	if (u->o->charset && archive_read_set_format_option(r->a, NULL, "hdrcharset", u->o->charset) <
-	    ARCHIVE_WARN)
+	if (u->o->charset &&
+	    archive_read_set_format_option(r->a, NULL, "hdrcharset", u->o->charset) < ARCHIVE_WARN)
 		die("names in %s cannot be read: %s", u->o->charset, archive_error_string(r->a));
 	if (r->streamed) {
 		if (src_skip(&r->src, from))
@@ -175,7 +177,8 @@ plain_file(struct unpack *u, struct src *s, const char *name, int64_t *size)
 
 	*size = 0;
 	if (u->root >= 0) {
-		fd = openat(u->root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+		fd = openat(u->root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0666);
 		if (fd < 0)
 			die("%s/%s: cannot be made:", u->o->dest, name);
 	}
@@ -216,7 +219,8 @@ single(struct unpack *u, bool plain)
 	int r;
 
 	name_utf8(&e.member, name);
-	r = member_path(&e.path, name) || (plain ? src_open_plain(&s, u->file) : src_open(&s, u->file, &l));
+	r = member_path(&e.path, name) ||
+	    (plain ? src_open_plain(&s, u->file) : src_open(&s, u->file, &l));
 	if (!r) {
 		r = plain_file(u, &s, e.path.s, &e.size);
 		if (s.garbage)
@@ -386,7 +390,8 @@ verify(struct reader *r)
 	if (r->fault && !r->told)
 		say_bad(r, NULL, r->fault);
 	if (u->withdrawn)
-		unpack_say(u, LOG_BAD, NULL, "none of its members is kept, as nobody can tell which are damaged");
+		unpack_say(u, LOG_BAD, NULL,
+		    "none of its members is kept, as nobody can tell which are damaged");
 }
 
 /* The first header was not known to any format. */
@@ -419,11 +424,13 @@ unknown(struct reader *r, bool first)
 	else if (packed && !name_is_tar(path_base(u->path)))
 		single(u, false);
 	else
-		unpack_say(u, LOG_BAD, NULL, packed ? "compressed, but no archive" : "no archive of a known format");
+		unpack_say(u, LOG_BAD, NULL, packed ? "compressed, but no archive"
+		    : "no archive of a known format");
 	return STEP_END;
 }
 
-/* No bytes are an archive to libarchive, and zeros an empty tar: to us only where the name says so. */
+/* No bytes are an archive to libarchive, and zeros an empty tar: to us only where the name says
+ * so. */
 static bool
 nothing(const struct reader *r)
 {

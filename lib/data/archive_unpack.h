@@ -11,8 +11,8 @@
 enum log_kind { LOG_FILE, LOG_DIR, LOG_SYMLINK, LOG_BAD, LOG_WARN };
 struct log_entry {
 	enum log_kind kind;
-	int64_t size;               /* bytes of a file; -1: the archive does not say (only when listing) */
-	struct sb path, member;     /* below dest, and as the archive spells it; a message is in path */
+	int64_t size;        /* bytes of a file; -1: the archive does not say (only when listing) */
+	struct sb path, member; /* below dest, and as the archive spells it; a message is in path */
 };
 void log_put(FILE *, const struct log_entry *);
 /* 1, or 0 at the end. Strings are reused by the next call. */
@@ -29,7 +29,7 @@ struct unpack {
 	/* results */
 	bool bad;                   /* a LOG_BAD was put */
 	bool withdrawn;             /* nothing of it may be published */
-	struct sb lost;             /* paths, each with a NUL, that were recorded and taken away again */
+	struct sb lost;        /* paths, each with a NUL, that were recorded and taken away again */
 	/* at work */
 	uint64_t members, bytes, size;
 	bool over;                  /* a limit was met */

@@ -20,8 +20,8 @@ struct csv_opts {
 	bool strict;
 	void (*before_block)(void *);
 	void *before_block_ctx;
-	/* Called for a row with malformed quoting (strict); 0 goes on with the next line. NULL: such
-	 * a row ends the reading. A quote that is never closed ends it in any case. */
+	/* Called for a row with malformed quoting (strict); 0 goes on with the next line. NULL:
+	 * such a row ends the reading. A quote that is never closed ends it in any case. */
 	int (*bad_row)(uint64_t row, const char *why, void *ctx);
 };
 int csv_read_opts(const char *path, const struct csv_opts *, csv_row_fn *, void *ctx);

@@ -25,14 +25,17 @@ static struct gradient
 sobel(const struct image *im, int x, int y, int c, int aperture)
 {
 	static const int smooth3[] = { 1, 2, 1 }, diff3[] = { -1, 0, 1 };
-	static const int smooth7[] = { 1, 6, 15, 20, 15, 6, 1 }, diff7[] = { -1, -4, -5, 0, 5, 4, 1 };
-	const int *smooth = aperture == 3 ? smooth3 : smooth7, *diff = aperture == 3 ? diff3 : diff7;
+	static const int smooth7[] = { 1, 6, 15, 20, 15, 6, 1 }, diff7[] =
+	    { -1, -4, -5, 0, 5, 4, 1 };
+	const int *smooth = aperture == 3 ? smooth3 : smooth7, *diff = aperture == 3 ? diff3
+	    : diff7;
 	const uint8_t *p = im->data;
 	struct gradient g = { 0 };
 	int r = aperture / 2;
 
 	for (int j = 0; j < aperture; j++) {
-		const uint8_t *row = p + (size_t)clamp(y + j - r, im->h) * (size_t)im->w * (size_t)im->c;
+		const uint8_t *row =
+		    p + (size_t)clamp(y + j - r, im->h) * (size_t)im->w * (size_t)im->c;
 		int dx = 0, sx = 0;
 
 		for (int i = 0; i < aperture; i++) {
@@ -81,7 +84,8 @@ static bool
 is_ridge(const struct gradient *g, size_t stride)
 {
 	static const int64_t tan22 = 13573; /* tan(22.5 degrees) in 1/32768 */
-	int64_t x = abs(g->dx), y = (int64_t)abs(g->dy) << 15, t22 = x * tan22, t67 = t22 + (x << 16);
+	int64_t x = abs(g->dx), y = (int64_t)abs(g->dy) << 15, t22 = x * tan22,
+	        t67 = t22 + (x << 16);
 	const struct gradient *up = g - stride, *down = g + stride;
 	int s = (g->dx ^ g->dy) < 0 ? -1 : 1;
 
@@ -94,11 +98,13 @@ is_ridge(const struct gradient *g, size_t stride)
 
 enum { NO_EDGE, MAYBE, EDGE };
 
-/* Edges, and what of the possible ones hangs together with them. map [h+2][w+2], its frame NO_EDGE. */
+/* Edges, and what of the possible ones hangs together with them. map [h+2][w+2], its frame
+ * NO_EDGE. */
 static void
 follow(uint8_t *map, size_t stride, size_t *stack, size_t n)
 {
-	const ptrdiff_t s = (ptrdiff_t)stride, near[8] = { -s - 1, -s, -s + 1, -1, 1, s - 1, s, s + 1 };
+	const ptrdiff_t s = (ptrdiff_t)stride, near[8] =
+	    { -s - 1, -s, -s + 1, -1, 1, s - 1, s, s + 1 };
 
 	while (n) {
 		size_t at = stack[--n];
@@ -120,7 +126,8 @@ image_canny(struct image *dst, const struct image *src, double low, double high,
 	size_t stride = (size_t)src->w + 2, n = 0, *stack;
 	struct gradient *g = gradients(src, aperture);
 	double scale = aperture == 7 ? 1 / 16.0 : 1;
-	int lo = (int)floor(low * scale * low * scale), hi = (int)floor(high * scale * high * scale);
+	int lo = (int)floor(low * scale * low * scale),
+	    hi = (int)floor(high * scale * high * scale);
 	uint8_t *map = xcalloc(stride * ((size_t)src->h + 2), 1), *out;
 
 	stack = xmalloc(stride * ((size_t)src->h + 2) * sizeof(*stack));
@@ -187,8 +194,10 @@ image_otsu(struct image *dst, const struct image *src)
 	d = dst->data;
 	for (size_t i = 0; i < n; i++) {
 		/* 0.299, 0.587, 0.114 in 1/32768 */
-		d[i] = src->c == 1 ? s[i] :
-		    (uint8_t)((9798 * s[3 * i] + 19235 * s[3 * i + 1] + 3735 * s[3 * i + 2] + (1 << 14)) >> 15);
+		d[i] = src->c == 1 ? s[i]
+		                   : (uint8_t)((9798 * s[3 * i] + 19235 * s[3 * i + 1] +
+		                                   3735 * s[3 * i + 2] + (1 << 14)) >>
+		                         15);
 		hist[d[i]]++;
 	}
 	level = otsu_level(hist, (double)n);

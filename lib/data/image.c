@@ -28,8 +28,9 @@ image_check_size(const char *name, uint64_t w, uint64_t h)
 	if (!w || !h)
 		return err("%s: has no pixels", name);
 	if (w > IMAGE_MAX_SIDE || h > IMAGE_MAX_SIDE || w * h > IMAGE_MAX_PIXELS)
-		return err("%s: %llu x %llu pixels are too many (at most %d a side, %d in all)", name,
-		    (unsigned long long)w, (unsigned long long)h, IMAGE_MAX_SIDE, IMAGE_MAX_PIXELS);
+		return err("%s: %llu x %llu pixels are too many (at most %d a side, %d in all)",
+		    name, (unsigned long long)w, (unsigned long long)h, IMAGE_MAX_SIDE,
+		    IMAGE_MAX_PIXELS);
 	return 0;
 }
 
@@ -238,7 +239,8 @@ image_convert(struct image *im, int c, int bits)
 void
 image_crop(struct image *dst, const struct image *src, int x, int y, int w, int h)
 {
-	/* the part of [x, x+w) that lies in the source; in 64 bits, since x + w may overflow an int */
+	/* the part of [x, x+w) that lies in the source; in 64 bits, since x + w may overflow an
+	 * int */
 	int64_t x0 = x > 0 ? x : 0, x1 = (int64_t)x + w < src->w ? (int64_t)x + w : src->w;
 	int64_t y0 = y > 0 ? y : 0, y1 = (int64_t)y + h < src->h ? (int64_t)y + h : src->h;
 
@@ -269,7 +271,8 @@ image_flip(struct image *im, bool horizontal, bool vertical)
 			memcpy(to, from, row_size(im));
 		else
 			for (int x = 0; x < im->w; x++)
-				memcpy(to + (size_t)x * size, from + (size_t)(im->w - 1 - x) * size, size);
+				memcpy(to + (size_t)x * size, from + (size_t)(im->w - 1 - x) * size,
+				    size);
 	}
 	image_release(im);
 	*im = out;
@@ -295,7 +298,8 @@ image_rotate90(struct image *im, int turns)
 			int from = turns == 1 ? i : im->h - 1 - i;
 
 			memcpy((char *)out.data + ((size_t)y * (size_t)out.w + (size_t)i) * size,
-			    (const char *)im->data + (size_t)from * row_size(im) + (size_t)x * size, size);
+			    (const char *)im->data + (size_t)from * row_size(im) + (size_t)x * size,
+			    size);
 		}
 	}
 	image_release(im);

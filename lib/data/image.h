@@ -62,9 +62,9 @@ enum image_filter { FILTER_NEAREST, FILTER_BOX, FILTER_BILINEAR, FILTER_HAMMING,
 #define IMAGE_FILTERS "nearest|box|bilinear|hamming|bicubic|lanczos"
 void image_resize(struct image *dst, const struct image *src, int w, int h, enum image_filter);
 /* Planar f32, [c][h][w] to [c][oh][ow]: torch's F.interpolate(mode="bilinear", align_corners=False)
- * with antialias off (2 x 2 taps whatever the scale) or on (the triangle is widened when shrinking),
- * computed in f32 as there: a field of ones may come back as 1 - 2^-24, so round before comparing
- * with 1. dst is not src. Sizes are from 1 to IMAGE_MAX_SIDE; other sizes: -1. */
+ * with antialias off (2 x 2 taps whatever the scale) or on (the triangle is widened when
+ * shrinking), computed in f32 as there: a field of ones may come back as 1 - 2^-24, so round before
+ * comparing with 1. dst is not src. Sizes are from 1 to IMAGE_MAX_SIDE; other sizes: -1. */
 int image_resize_f32(float *dst, const float *src, int c, int h, int w, int oh, int ow,
     bool antialias);
 /* The same planes by Pillow's filters, as PIL.Image.resize of mode F: f32 between the passes, no

@@ -40,8 +40,8 @@ deviation(int64_t x, int64_t y, int64_t a, int64_t b)
 }
 
 /*
- * Bresenham's walk along a quarter, in half pixels from the centre: pixel centres have the parity of
- * a and b. It starts at the side (a, 0 or 1) and ends at the top (0 or 1, b); of the three next
+ * Bresenham's walk along a quarter, in half pixels from the centre: pixel centres have the parity
+ * of a and b. It starts at the side (a, 0 or 1) and ends at the top (0 or 1, b); of the three next
  * points (up, up and in, in) it takes the nearest to the curve. The first point of a row is its
  * outermost.
  */

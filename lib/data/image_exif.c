@@ -1,5 +1,5 @@
-/* CIPA DC-008 (EXIF 2.3): an APP1 segment "Exif\0\0", then a TIFF header whose first directory may have
- * tag 0x0112. */
+/* CIPA DC-008 (EXIF 2.3): an APP1 segment "Exif\0\0", then a TIFF header whose first directory may
+ * have tag 0x0112. */
 #include "data/image_exif.h"
 
 #include <stdio.h>

@@ -65,7 +65,8 @@ taps_antialias(struct taps *t, int in, int out)
 
 	taps_alloc(t, out, (int)ceilf(widen) * 2 + 1);
 	for (int i = 0; i < out; i++) {
-		float centre = scale * ((float)i + 0.5f), sum = 0, *k = t->k + (size_t)i * (size_t)t->taps;
+		float centre = scale * ((float)i + 0.5f), sum = 0,
+		      *k = t->k + (size_t)i * (size_t)t->taps;
 		int first = (int)(centre - widen + 0.5f), end = (int)(centre + widen + 0.5f);
 
 		if (first < 0)
@@ -95,7 +96,8 @@ plane(float *out, float *mid, const float *in, int h, int w, int oh, int ow,
 		float *to = mid + (size_t)y * (size_t)ow;
 
 		for (int x = 0; x < ow; x++) {
-			const float *k = tx->k + (size_t)x * (size_t)tx->taps, *p = row + tx->first[x];
+			const float *k = tx->k + (size_t)x * (size_t)tx->taps,
+			            *p = row + tx->first[x];
 			float sum = 0;
 
 			for (int j = 0; j < tx->n[x]; j++)

@@ -60,7 +60,8 @@ on_error(j_common_ptr c)
 static void
 on_message(j_common_ptr c, int level)
 {
-	if (level < 0 && c->err->msg_code != JWRN_JFIF_MAJOR && c->err->msg_code != JWRN_ADOBE_XFORM)
+	if (level < 0 && c->err->msg_code != JWRN_JFIF_MAJOR &&
+	    c->err->msg_code != JWRN_ADOBE_XFORM)
 		on_error(c);
 }
 
@@ -154,7 +155,8 @@ decode(struct job *j, enum decode_mode mode)
 			.c = c, .bits = 8 };
 		return 0;
 	}
-	/* a Huffman code has a bit at least: a short file that claims more blocks of 8 x 8 is not whole */
+	/* a Huffman code has a bit at least: a short file that claims more blocks of 8 x 8 is not
+	 * whole */
 	blocks = ((uint64_t)j->in.image_width + 7) / 8 * (((uint64_t)j->in.image_height + 7) / 8);
 	if (!j->in.arith_code && blocks / 8 > j->n)
 		return err("%s: damaged JPEG: truncated", j->name);
@@ -196,7 +198,8 @@ put_text(struct job *j)
 
 		if (head > MARKER_MAX || body > MARKER_MAX - head)
 			fail(j, "text of more than 65533 bytes");
-		jpeg_write_m_header(&j->out, is_xmp ? JPEG_APP0 + 1 : JPEG_COM, (unsigned)(head + body));
+		jpeg_write_m_header(&j->out, is_xmp ? JPEG_APP0 + 1 : JPEG_COM,
+		    (unsigned)(head + body));
 		for (size_t i = 0; i < (is_xmp ? head : head - 2); i++)
 			jpeg_write_m_byte(&j->out, start[i]);
 		for (size_t i = 0; !is_xmp && i < 2; i++)

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "16-bit samples are swapped to host order");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+    "16-bit samples are swapped to host order");
 
 /* All that lives across a longjmp is here, on the frame of the function that set the jump's run
  * up, so that no local variable is clobbered. */
@@ -190,7 +191,8 @@ put_text(struct job *j)
 {
 	for (const char *const *t = j->text; t && t[0]; t += 2) {
 		bool utf8 = !is_ascii(t[1]) || strncmp(t[0], "XML:", 4) == 0;
-		char *key = (char *)(uintptr_t)t[0], *value = (char *)(uintptr_t)t[1]; /* only read */
+		/* only read */
+		char *key = (char *)(uintptr_t)t[0], *value = (char *)(uintptr_t)t[1];
 		png_text text = {
 			.compression = utf8 ? PNG_ITXT_COMPRESSION_NONE : PNG_TEXT_COMPRESSION_NONE,
 			.key = key, .text = value,

@@ -80,7 +80,8 @@ static const struct kernel {
 	[FILTER_LANCZOS] = { lanczos, 3 },
 };
 
-/* Weights of one direction: output i is the sum over j < n[i] of k[i * taps + j] * in[first[i] + j]. */
+/* Weights of one direction: output i is the sum over j < n[i] of k[i * taps + j] * in[first[i] +
+ * j]. */
 struct weights {
 	int taps;
 	int *first, *n;
@@ -263,7 +264,8 @@ static void
 resize16(struct image *dst, const struct image *src, const struct weights *wx,
     const struct weights *wy)
 {
-	size_t row = (size_t)dst->w * (size_t)dst->c, n = (size_t)src->w * (size_t)src->h * (size_t)src->c;
+	size_t row = (size_t)dst->w * (size_t)dst->c,
+	       n = (size_t)src->w * (size_t)src->h * (size_t)src->c;
 	float *in = xmalloc(n * sizeof(*in)), *mid = xmalloc((size_t)src->h * row * sizeof(*mid));
 	float *out = xmalloc((size_t)dst->h * row * sizeof(*out));
 

@@ -82,7 +82,8 @@ json_get(const struct json *j, int obj, const char *key)
 		return -1;
 	v = obj + 1;
 	for (int i = 0; i < j->v[obj].size; i++) {
-		struct json_cursor c = { .p = j->text + j->v[v].start, .end = j->text + j->v[v].end };
+		struct json_cursor c = { .p = j->text + j->v[v].start,
+			.end = j->text + j->v[v].end };
 		const char *k = key;
 		int b;
 
@@ -267,7 +268,8 @@ json_put_str(struct sb *sb, const char *s, size_t len)
 			if (n)
 				sb_printf(sb, "\\u%04x", c);
 			else
-				sb_puts(sb, "\xef\xbf\xbd"); /* U+FFFD for a byte that is no UTF-8 */
+				/* U+FFFD for a byte that is no UTF-8 */
+				sb_puts(sb, "\xef\xbf\xbd");
 		}
 	}
 	sb_put(sb, plain, (size_t)(s - plain));
@@ -296,8 +298,8 @@ void
 json_put_num(struct sb *sb, double x)
 {
 	char buf[40], *e;
-	/* Any decimal of 15 digits survives a normal double, so %.15g, which drops zeros at the end,
-	 * is the shortest if it survives; subnormals hold fewer digits. */
+	/* Any decimal of 15 digits survives a normal double, so %.15g, which drops zeros at the
+	 * end, is the shortest if it survives; subnormals hold fewer digits. */
 	int digits = fabs(x) < 1e-307 ? 1 : 15;
 
 	if (!isfinite(x)) {

@@ -1,6 +1,6 @@
 /*
- * Strict JSON (RFC 8259, UTF-8): a validator before jsmn, which alone accepts much that is not JSON.
- * Refused besides syntax errors: invalid UTF-8, duplicate keys in an object, lone surrogates,
+ * Strict JSON (RFC 8259, UTF-8): a validator before jsmn, which alone accepts much that is not
+ * JSON. Refused besides syntax errors: invalid UTF-8, duplicate keys in an object, lone surrogates,
  * control characters in strings, a second root, nesting deeper than 64, numbers that overflow a
  * double.
  *
@@ -52,7 +52,8 @@ int json_bool(const struct json *, int v, bool *out);
 /* Decoded (escapes resolved), NUL-terminated, in the arena; NULL if not a string. Strings that hold
  * \u0000 are refused: NULL. */
 char *json_str(const struct json *, int v, struct arena *);
-/* Members of a configuration: one that is absent or null leaves *out as it is. 0, or -1 with "key: why". */
+/* Members of a configuration: one that is absent or null leaves *out as it is. 0, or -1 with "key:
+ * why". */
 int json_member_int(const struct json *, int obj, const char *key, int min, int max, int *out);
 int json_member_num(const struct json *, int obj, const char *key, double *out);
 int json_member_bool(const struct json *, int obj, const char *key, bool *out);

@@ -375,7 +375,8 @@ key_add(struct scan *s, size_t first, const char *text)
 	return 0;
 }
 
-/* At the end of an object: looks for equal keys if there are too many for key_add to have done so. */
+/* At the end of an object: looks for equal keys if there are too many for key_add to have done
+ * so. */
 static int
 keys_done(struct scan *s, size_t first)
 {

@@ -13,7 +13,8 @@ void
 pixel_hsv(const uint8_t rgb[3], uint8_t hsv[3])
 {
 	int r = rgb[0], g = rgb[1], b = rgb[2];
-	int max = r > g ? r > b ? r : b : g > b ? g : b, min = r < g ? r < b ? r : b : g < b ? g : b;
+	int max = r > g ? r > b ? r : b : g > b ? g : b, min = r < g ? r < b ? r : b
+	    : g < b ? g : b;
 	float span = (float)(max - min), rc, gc, bc, h;
 
 	hsv[0] = hsv[1] = 0;
@@ -80,10 +81,12 @@ laplacian_variance(const uint8_t *g, int w, int h)
 
 	for (int y = 0; y < h; y++) {
 		const uint8_t *up = g + (size_t)reflect(y - 1, h) * (size_t)w;
-		const uint8_t *row = g + (size_t)y * (size_t)w, *down = g + (size_t)reflect(y + 1, h) * (size_t)w;
+		const uint8_t *row = g + (size_t)y * (size_t)w,
+		              *down = g + (size_t)reflect(y + 1, h) * (size_t)w;
 
 		for (int x = 0; x < w; x++) {
-			int v = up[x] + down[x] + row[reflect(x - 1, w)] + row[reflect(x + 1, w)] - 4 * row[x];
+			int v = up[x] + down[x] + row[reflect(x - 1, w)] + row[reflect(x + 1, w)] -
+			    4 * row[x];
 
 			sum += v;
 			square += v * v;
@@ -97,7 +100,8 @@ laplacian_variance(const uint8_t *g, int w, int h)
 static void
 fill(uint8_t *p, size_t stride, size_t at, uint8_t from, uint8_t to, int neighbours, size_t *stack)
 {
-	const ptrdiff_t s = (ptrdiff_t)stride, near[8] = { -1, 1, -s, s, -s - 1, -s + 1, s - 1, s + 1 };
+	const ptrdiff_t s = (ptrdiff_t)stride, near[8] =
+	    { -1, 1, -s, s, -s - 1, -s + 1, s - 1, s + 1 };
 	size_t n = 0;
 
 	p[at] = to;
@@ -120,7 +124,8 @@ count_contours(const uint8_t *bin, int w, int h)
 {
 	enum { OUT = 2, ZERO = 0, ONE = 1, SEEN = 3 };
 	/* a frame of zeros, and one beyond it that stops */
-	size_t stride = (size_t)w + 4, size = stride * ((size_t)h + 4), *stack = xmalloc(size * sizeof(*stack));
+	size_t stride = (size_t)w + 4, size = stride * ((size_t)h + 4),
+	       *stack = xmalloc(size * sizeof(*stack));
 	uint8_t *p = xmalloc(size);
 	int count = 0;
 

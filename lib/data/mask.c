@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- run lengths ------------------------------------------------------------------------------ */
+/* ---- run lengths ----------------------------------------------------------------------------- */
 
 /* Next number of a run-length string: 1, 0 at its end, -1 with a message. */
 static int
@@ -46,10 +46,12 @@ paint(const char *rle, int w, int h, uint8_t *out, uint8_t value, bool strict)
 		if (r == 0)
 			return err("run lengths: the last start has no length");
 		if (start < 1 || length < 1 || length > n || start > n - length + 1)
-			return err("run lengths: %" PRId64 " pixels from %" PRId64 " do not lie in %d x %d",
+			return err("run lengths: %" PRId64 " pixels from %" PRId64
+			           " do not lie in %d x %d",
 			    length, start, w, h);
 		if (strict && start <= last)
-			return err("run lengths: the run at %" PRId64 " begins before the last one ends",
+			return err("run lengths: the run at %" PRId64
+			           " begins before the last one ends",
 			    start);
 		last = start + length - 1;
 		for (int64_t i = start - 1; i < last; i++)
@@ -90,7 +92,7 @@ mask_rle_encode(const uint8_t *mask, int w, int h, struct sb *sb)
 	}
 }
 
-/* ---- unions ----------------------------------------------------------------------------------- */
+/* ---- unions ---------------------------------------------------------------------------------- */
 
 /* Adds the mask in a file to dst, which the first one creates. */
 static int
@@ -105,7 +107,8 @@ add_file(struct image *dst, const char *path)
 	if (!dst->data)
 		image_alloc(dst, im.w, im.h, 1, 8);
 	if (im.w != dst->w || im.h != dst->h) {
-		err("%s: a mask of %d x %d beside others of %d x %d", path, im.w, im.h, dst->w, dst->h);
+		err("%s: a mask of %d x %d beside others of %d x %d", path, im.w, im.h, dst->w,
+		    dst->h);
 		image_release(&im);
 		return -1;
 	}
@@ -169,7 +172,7 @@ mask_union_dir(struct image *dst, const char *dir)
 	return r;
 }
 
-/* ---- what a record names ---------------------------------------------------------------------- */
+/* ---- what a record names --------------------------------------------------------------------- */
 
 /* Calls fn for each string of a field that is a string or an array of strings. */
 static int

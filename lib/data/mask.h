@@ -24,7 +24,8 @@ int mask_rle_paint(const char *rle, int w, int h, uint8_t *out, uint8_t value);
 /* Appends the run lengths of a mask's foreground; the runs are as long as can be. */
 void mask_rle_encode(const uint8_t *mask, int w, int h, struct sb *);
 
-/* Union of n mask files of one size into an 8-bit gray image of 0 and 255. Foreground is what is not
+/* Union of n mask files of one size into an 8-bit gray image of 0 and 255. Foreground is what is
+ * not
  * 0 in any channel; palettes count by their indices. -1 if a file cannot be read or has another
  * size, or n is 0. */
 int mask_union(struct image *dst, const char *const *paths, size_t n);

@@ -141,7 +141,8 @@ npy_parse(struct st_tensor *t, const void *vp, size_t n)
 		header = (size_t)u[8] | (size_t)u[9] << 8;
 		start = PREFIX;
 	} else if (p[6] == 2) {
-		header = (size_t)u[8] | (size_t)u[9] << 8 | (size_t)u[10] << 16 | (size_t)u[11] << 24;
+		header =
+		    (size_t)u[8] | (size_t)u[9] << 8 | (size_t)u[10] << 16 | (size_t)u[11] << 24;
 		start = PREFIX + 2;
 	} else {
 		return err(".npy version %d is not known", p[6]);
@@ -232,8 +233,10 @@ static void
 rows_header(const struct npy_rows *r)
 {
 	char h[ROWS_HEADER + 1];
-	int n = snprintf(h, sizeof(h), "%.6s\1%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%" PRId64
-	    ", %" PRId64 "), }", magic, 0, ROWS_HEADER - PREFIX, 0, r->n, r->dim);
+	int n = snprintf(h, sizeof(h),
+	    "%.6s\1%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%" PRId64 ", %" PRId64
+	    "), }",
+	    magic, 0, ROWS_HEADER - PREFIX, 0, r->n, r->dim);
 
 	memset(h + n, ' ', (size_t)(ROWS_HEADER - n));
 	h[ROWS_HEADER - 1] = '\n';

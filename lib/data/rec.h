@@ -139,15 +139,16 @@ struct rec_opts {
 	bool keep_bad, strict, quiet;
 	struct shard shard;
 	const char *what;     /* for progress: "records" */
-	bool ends;            /* what comes out are no longer these records: one with an error is bad,
-	                       * unless keep_bad passes it on */
+	/* what comes out are no longer these records: one with an error is bad, unless keep_bad
+	 * passes it on */
+	bool ends;
 	int (*then)(struct rec *, struct rec_out *, void *ctx); /* or NULL; see rec_filter() */
 };
 #define REC_OPTS { .jobs = 1, .shard = shard_default(), .what = "records" }
 /* Rows for an option table; ro is a struct rec_opts with static storage. */
 #define REC_OPTIONS_COMMON(ro) \
-	{ 'k', "keep-bad", OPT_FLAG, &(ro).keep_bad, NULL, "pass bad records on with an error field", \
-	    0, 0 }, \
+	{ 'k', "keep-bad", OPT_FLAG, &(ro).keep_bad, NULL, \
+	    "pass bad records on with an error field", 0, 0 }, \
 	{ 0, "strict", OPT_FLAG, &(ro).strict, NULL, "stop at the first bad record", 0, 0 }, \
 	{ 0, "shard", OPT_SHARD, &(ro).shard, "I/N", "take only part I of N of the input", 0, 0 }, \
 	{ 'q', "quiet", OPT_FLAG, &(ro).quiet, NULL, "no progress", 0, 0 }
@@ -163,14 +164,15 @@ typedef int rec_fn(struct rec *, struct rec_out *, void *ctx);
  * bounded number of records is in flight. Bad lines and bad records: one line on stderr,
  * `tool: input:LINE: id: why`, and then they are dropped, or passed on with an `error` object
  * ({"tool":..,"message":..}, and "input", "line" if the line was no record) under keep_bad; records
- * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or EXIT_RECORDS; EXIT_FATAL under strict).
- * `then` is called for each record that was fine with fn, one at a time in the order of the input,
- * as fn is but never at once: for what must be done in order with what fn made, which it leaves in
- * r->aside. */
-int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *, void *ctx);
+ * that carry an `error` object already pass untouched. Returns the program's exit code (EXIT_OK or
+ * EXIT_RECORDS; EXIT_FATAL under strict). `then` is called for each record that was fine with fn,
+ * one at a time in the order of the input, as fn is but never at once: for what must be done in
+ * order with what fn made, which it leaves in r->aside. */
+int rec_filter(const struct rec_opts *, const char *const *files, size_t nfiles, rec_fn *,
+    void *ctx);
 /* The same onto an out that the caller opens and closes, for programs that have more to write. */
-int rec_filter_to(const struct rec_opts *, const char *const *files, size_t nfiles, struct rec_out *,
-    rec_fn *, void *ctx);
+int rec_filter_to(const struct rec_opts *, const char *const *files, size_t nfiles,
+    struct rec_out *, rec_fn *, void *ctx);
 
 /* For programs that read all records before they write: calls fn(r) for each good record; the rest
  * as rec_filter (bad ones go straight to out when keep_bad). out may be NULL: then a record that

@@ -68,8 +68,8 @@ rec_bad(const struct rec_opts *ro, struct rec *r, struct rec_out *out, const cha
 
 /* One line through fn; what it emits goes to out. FATE_BAD leaves a message. */
 static enum fate
-one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len, struct rec_out *out,
-    rec_fn *fn, void *ctx)
+one_line(const struct rec_opts *ro, struct rec *r, const char *line, size_t len,
+    struct rec_out *out, rec_fn *fn, void *ctx)
 {
 	const struct rec_field *e;
 
@@ -125,7 +125,8 @@ in_turn(const struct rec_opts *ro, struct rec_in *in, struct rec_out *out, rec_f
 		rec_clear(&r);
 		r.input = in->name;
 		r.lineno = in->lineno;
-		if (finish(ro, &r, out, one_line(ro, &r, line, len, out, fn, ctx), ctx) == FATE_BAD) {
+		if (finish(ro, &r, out, one_line(ro, &r, line, len, out, fn, ctx), ctx) ==
+		    FATE_BAD) {
 			/* rec_bad() may set another message */
 			char *why = xstrdup(errmsg());
 
@@ -171,7 +172,8 @@ struct pool {
 	bool ended;         /* nothing more will be filled */
 	bool stop;          /* strict, and a record was bad */
 	bool idle;          /* the writer waits, all it had is written */
-	size_t idle_workers; /* nobody is woken who does not wait: a wake costs more than a record */
+	/* nobody is woken who does not wait: a wake costs more than a record */
+	size_t idle_workers;
 	bool reader_waits;
 	int stopfd[2];      /* wakes a reader that waits for input */
 	int code;
@@ -265,7 +267,8 @@ write_results(void *vp)
 }
 
 /* The reader's wait: for input or for the end that strict makes. Without a file at hand (it cannot
- * be opened or read, or is a fifo to be opened) it waits until all that was read has been written. */
+ * be opened or read, or is a fifo to be opened) it waits until all that was read has been
+ * written. */
 static void
 wait_input(void *vp)
 {
@@ -339,7 +342,8 @@ static int
 at_once(const struct rec_opts *ro, struct rec_in *in, struct rec_out *out, rec_fn *fn, void *ctx)
 {
 	size_t jobs = (size_t)ro->jobs;
-	struct pool p = { .ro = ro, .out = out, .fn = fn, .ctx = ctx, .in = in, .nslots = 4 * jobs };
+	struct pool p = { .ro = ro, .out = out, .fn = fn, .ctx = ctx, .in = in,
+		.nslots = 4 * jobs };
 	pthread_t *t = xcalloc(jobs + 1, sizeof(*t));
 
 	p.slot = xcalloc(p.nslots, sizeof(*p.slot));
@@ -401,7 +405,8 @@ rec_filter_to(const struct rec_opts *ro, const char *const *files, size_t nfiles
 }
 
 int
-rec_filter(const struct rec_opts *ro, const char *const *files, size_t nfiles, rec_fn *fn, void *ctx)
+rec_filter(const struct rec_opts *ro, const char *const *files, size_t nfiles, rec_fn *fn,
+    void *ctx)
 {
 	struct rec_out out;
 	int code;

@@ -204,7 +204,8 @@ rec_out_open(struct rec_out *out, int fd, const char *name)
 {
 	struct stat st;
 
-	*out = (struct rec_out){ .fd = fd, .name = name, .batch = PIPE_BATCH, .written_s = now_s() };
+	*out = (struct rec_out){ .fd = fd, .name = name, .batch = PIPE_BATCH,
+		.written_s = now_s() };
 	if (fstat(fd, &st) == 0) {
 		if (S_ISREG(st.st_mode))
 			out->batch = FILE_BATCH;

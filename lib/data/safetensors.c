@@ -34,7 +34,7 @@ st_dtype_size(enum st_dtype d)
 	return dtypes[d].size;
 }
 
-/* ---- the header ------------------------------------------------------------------------------- */
+/* ---- the header ------------------------------------------------------------------------------ */
 
 static int
 parse_dtype(const struct json *j, int v, struct arena *mem, enum st_dtype *out)
@@ -90,8 +90,9 @@ parse_tensor(const struct json *j, int v, struct arena *mem, size_t size, struct
 	    json_int(j, off + 1, &from) || json_int(j, off + 2, &to))
 		return err("no data_offsets");
 	if (from < 0 || to < from || (uint64_t)to > size)
-		return err("data_offsets %" PRId64 " to %" PRId64 " do not lie in %zu bytes of data", from,
-		    to, size);
+		return err("data_offsets %" PRId64 " to %" PRId64
+		           " do not lie in %zu bytes of data",
+		    from, to, size);
 	/* n is below 2^63 / 8, so this does not wrap */
 	if ((uint64_t)(to - from) != (uint64_t)t->n * dtypes[t->dtype].size)
 		return err("%" PRId64 " bytes of data do not fit its shape and dtype", to - from);
@@ -147,7 +148,8 @@ check_spans(struct span *s, int n, size_t size)
 		if (s[i].begin < at)
 			return err("tensor %s overlaps another", s[i].name);
 		if (s[i].begin > at)
-			return err("%zu bytes before tensor %s belong to none", s[i].begin - at, s[i].name);
+			return err("%zu bytes before tensor %s belong to none", s[i].begin - at,
+			    s[i].name);
 		at = s[i].end;
 	}
 	if (at != size)
@@ -202,7 +204,8 @@ parse(struct safetensors *st, const char *p, size_t n)
 		return err("truncated: not even a header length");
 	memcpy(&header, p, sizeof(header));
 	if (header > n - sizeof(header))
-		return err("truncated, or no safetensors: a header of %" PRIu64 " bytes in a file of %zu",
+		return err("truncated, or no safetensors: a header of %" PRIu64
+		           " bytes in a file of %zu",
 		    header, n);
 	if (header > HEADER_LIMIT)
 		return err("a header of %" PRIu64 " bytes is too long", header);
@@ -213,7 +216,7 @@ parse(struct safetensors *st, const char *p, size_t n)
 	return r;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 int
 st_open_memory(struct safetensors *st, const void *p, size_t n, const char *name)
@@ -284,7 +287,8 @@ st_done(const struct st_tensor *t)
 	n += from % page;
 	from -= from % page;
 	/* the same part of the file in its own place, untouched as yet */
-	if (mmap((char *)m->p + from, n, PROT_READ, MAP_PRIVATE | MAP_FIXED, m->fd, (off_t)from) == MAP_FAILED)
+	if (mmap((char *)m->p + from, n, PROT_READ, MAP_PRIVATE | MAP_FIXED, m->fd, (off_t)from) ==
+	    MAP_FAILED)
 		die("mmap:");
 }
 
@@ -317,7 +321,7 @@ st_meta(const struct safetensors *st, const char *key)
 	return NULL;
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* Element i of t, whose bytes may stand at any address. */
 static double
@@ -412,7 +416,7 @@ st_get_f64(const struct st_tensor *t, double *out)
 		out[i] = element(t, i);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int64_t
 bytes_of(const struct st_tensor *t)
@@ -444,7 +448,8 @@ make_header(struct sb *sb, const struct st_tensor *t, int n, const char *const *
 		sb_printf(sb, ":{\"dtype\":\"%s\",\"shape\":[", dtypes[t[i].dtype].name);
 		for (int d = 0; d < t[i].ndim; d++)
 			sb_printf(sb, "%s%" PRId64, d ? "," : "", t[i].dim[d]);
-		sb_printf(sb, "],\"data_offsets\":[%" PRId64 ",%" PRId64 "]}", at, at + bytes_of(&t[i]));
+		sb_printf(sb, "],\"data_offsets\":[%" PRId64 ",%" PRId64 "]}", at,
+		    at + bytes_of(&t[i]));
 		at += bytes_of(&t[i]);
 	}
 	sb_putc(sb, '}');
@@ -463,9 +468,10 @@ check_tensors(const struct st_tensor *t, int n)
 		for (int d = 0; d < t[i].ndim && d < ST_MAXDIM; d++)
 			count *= t[i].dim[d];
 		if (t[i].ndim > ST_MAXDIM || count != t[i].n)
-			return err("tensor %s: its shape does not hold %" PRId64 " elements", t[i].name,
-			    t[i].n);
-		if (t[i].get && t[i].dtype != ST_F32 && t[i].dtype != ST_F16 && t[i].dtype != ST_BF16)
+			return err("tensor %s: its shape does not hold %" PRId64 " elements",
+			    t[i].name, t[i].n);
+		if (t[i].get && t[i].dtype != ST_F32 && t[i].dtype != ST_F16 &&
+		    t[i].dtype != ST_BF16)
 			return err("tensor %s: made as a float, to be written as %s", t[i].name,
 			    dtypes[t[i].dtype].name);
 	}

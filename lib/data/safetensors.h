@@ -1,6 +1,7 @@
 /*
  * safetensors files: 8 bytes little-endian header length, JSON header, raw little-endian data.
- * Reading maps the file; every offset, shape and type is checked against the file's size before use.
+ * Reading maps the file; every offset, shape and type is checked against the file's size before
+ * use.
  */
 #ifndef DATA_SAFETENSORS_H
 #define DATA_SAFETENSORS_H
@@ -19,8 +20,8 @@ struct st_tensor {
 	int64_t dim[ST_MAXDIM];
 	int64_t n;        /* elements */
 	const void *data; /* in the mapping; may be unaligned */
-	/* or get, which makes the values as f32 from src when they are wanted (data NULL then); such a tensor
-	 * is a float, and dtype is what it is written as */
+	/* or get, which makes the values as f32 from src when they are wanted (data NULL then);
+	 * such a tensor is a float, and dtype is what it is written as */
 	void (*get)(const void *src, float *out);
 	const void *src;
 	const struct st_map *map; /* NULL: in memory */
@@ -54,12 +55,12 @@ const char *st_meta(const struct safetensors *, const char *key);
 void st_get_f32(const struct st_tensor *, float *out);
 void st_get_f64(const struct st_tensor *, double *out);
 size_t st_dtype_size(enum st_dtype);
-/* The values were used: pages of the file that hold them may leave memory. They come back when they are
- * looked at again. */
+/* The values were used: pages of the file that hold them may leave memory. They come back when they
+ * are looked at again. */
 void st_done(const struct st_tensor *);
 
-/* Writing: atomically, tensors in the order given; of those that are made when they are wanted one at a
- * time is in memory. meta: pairs key, value, NULL-terminated, or NULL. */
+/* Writing: atomically, tensors in the order given; of those that are made when they are wanted one
+ * at a time is in memory. meta: pairs key, value, NULL-terminated, or NULL. */
 int st_write(const char *path, const struct st_tensor *t, int n, const char *const *meta);
 
 /* IEEE half and bfloat16, round to nearest even. */

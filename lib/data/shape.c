@@ -44,8 +44,8 @@ shape_ground_name(int ground)
 
 /* ---- drawing --------------------------------------------------------------------------------- */
 
-/* Its top in the middle of the box's upper side. A row is drawn where the row's middle lies inside; it is
- * the same to both sides. */
+/* Its top in the middle of the box's upper side. A row is drawn where the row's middle lies inside;
+ * it is the same to both sides. */
 static void
 triangle(struct image *im, const int *box, const uint8_t *colour)
 {
@@ -72,7 +72,8 @@ fill(struct image *im, int kind, const int *box, const uint8_t *colour)
 void
 shape_draw(struct image *im, const struct shape *s)
 {
-	if (!shape_kind_name(s->kind) || !shape_colour_name(s->colour) || !shape_ground_name(s->ground))
+	if (!shape_kind_name(s->kind) || !shape_colour_name(s->colour) ||
+	    !shape_ground_name(s->ground))
 		die("a shape of kind %d, colour %d, background %d", s->kind, s->colour, s->ground);
 	image_rectangle(im, 0, 0, im->w - 1, im->h - 1, palette[SHAPE_COLOURS + s->ground].rgb);
 	fill(im, s->kind, s->box, palette[s->colour].rgb);
@@ -131,7 +132,8 @@ ground_of(const struct image *im)
 	for (int y = 0; y < im->h; y++)
 		for (int x = 0; x < im->w; x++, p += 3)
 			if (x == 0 || y == 0 || x == im->w - 1 || y == im->h - 1)
-				count[nearest(p, SHAPE_COLOURS, SHAPE_COLOURS + SHAPE_GROUNDS) - SHAPE_COLOURS]++;
+				count[nearest(p, SHAPE_COLOURS, SHAPE_COLOURS + SHAPE_GROUNDS) -
+				    SHAPE_COLOURS]++;
 	return most(count, SHAPE_GROUNDS);
 }
 

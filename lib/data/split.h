@@ -62,8 +62,8 @@ void split_release(struct split_set *);
 
 /* "train", "validation", "test" and whatever else is used; val, valid and eval are validation. */
 const char *split_canonical(const char *name);
-/* The sets that trainers tell apart, and the one that a record's split names; -1: it has none. 0, or -1
- * with a message. */
+/* The sets that trainers tell apart, and the one that a record's split names; -1: it has none. 0,
+ * or -1 with a message. */
 enum { SET_TRAIN, SET_VALIDATION, SET_TEST, SETS };
 extern const char *const split_set_name[SETS];
 int split_set_of(struct rec *, int *set);

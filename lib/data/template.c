@@ -18,7 +18,8 @@ struct template_part {
 /* NSW's descriptions of images, its prompts and the prompt of its prior; MEP's prompts. */
 static const char *const presets[][2] = {
 	{ "nsw", "a microscopic image of a human embryo at phase {phase}" },
-	{ "nsw-planes", "a microscopic image of a human embryo at phase {phase} recorded at focal plane "
+	{ "nsw-planes",
+	    "a microscopic image of a human embryo at phase {phase} recorded at focal plane "
 	    "{focal_plane}" },
 	{ "nsw-gray", "a grayscale microscopic image of human embryo at phase {phase}" },
 	{ "nsw-class", "a grayscale microscopic image of a human embryo" },
@@ -80,10 +81,12 @@ template_parse(struct template *t, const char *text)
 			continue;
 		}
 		if (*s == '[') {
-			for (k = 0; k < 2 && strncmp(s, named[k].word, strlen(named[k].word)) != 0; k++)
+			for (k = 0; k < 2 && strncmp(s, named[k].word, strlen(named[k].word)) != 0;
+			     k++)
 				;
 			if (k < 2)
-				add(t, named[k].field, strlen(named[k].field), true, named[k].change);
+				add(t, named[k].field, strlen(named[k].field), true,
+				    named[k].change);
 			else
 				add(t, s, 1, false, AS_IS);
 			s += k < 2 ? strlen(named[k].word) : 1;

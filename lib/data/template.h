@@ -1,7 +1,7 @@
 /*
- * Sentences with fields in them: "a {colour} {shape}". A field is a record's; after a colon it may be
- * changed: {label:lower}, {label:capital}, {cluster:words} (a whole number in English words). {{ and }}
- * are braces. [LABEL] and [MEP-CLUSTER-INDEX] stand for {label:lower} and {cluster:words}.
+ * Sentences with fields in them: "a {colour} {shape}". A field is a record's; after a colon it may
+ * be changed: {label:lower}, {label:capital}, {cluster:words} (a whole number in English words). {{
+ * and }} are braces. [LABEL] and [MEP-CLUSTER-INDEX] stand for {label:lower} and {cluster:words}.
  */
 #ifndef DATA_TEMPLATE_H
 #define DATA_TEMPLATE_H

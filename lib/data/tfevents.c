@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are written as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+    "numbers are written as they lie in memory");
 
 /* ---- checksums ------------------------------------------------------------------------------- */
 
@@ -138,8 +139,8 @@ tfevents_open(struct tfevents *e, const char *dir)
 		strcpy(host, "host");
 	for (int n = 0; !e->fp; n++) {
 		free(e->path);
-		e->path = xasprintf("%s/events.out.tfevents.%010lld.%s.%ld.%d", dir, (long long)time(NULL), host,
-		    (long)getpid(), n);
+		e->path = xasprintf("%s/events.out.tfevents.%010lld.%s.%ld.%d", dir,
+		    (long long)time(NULL), host, (long)getpid(), n);
 		e->fp = fopen(e->path, "wbx");
 		if (!e->fp && errno != EEXIST) {
 			err("%s:", e->path);

@@ -4,7 +4,7 @@
 
 struct ceiling {
 	double flops;  /* f32 multiply-adds in registers, counted as two, per second */
-	double bytes;  /* copied, read and written counted both, per second, from memory to memory */
+	double bytes; /* copied, read and written counted both, per second, from memory to memory */
 	double cached; /* the same of a buffer that fits the last-level cache */
 };
 /* Takes about a second; medians of several runs. */

@@ -40,8 +40,9 @@ vk_check(VkResult r, const char *call, const char *file, int line)
 {
 	if (r >= 0)
 		return;
-	die_code(r == VK_ERROR_DEVICE_LOST || r == VK_ERROR_OUT_OF_DEVICE_MEMORY ? EXIT_RETRY : EXIT_FATAL,
-	    "Vulkan: %s (%d) from %.60s at %s:%d", result_name(r), r, call, file, line);
+	die_code(r == VK_ERROR_DEVICE_LOST || r == VK_ERROR_OUT_OF_DEVICE_MEMORY ? EXIT_RETRY
+	    : EXIT_FATAL, "Vulkan: %s (%d) from %.60s at %s:%d", result_name(r), r, call, file,
+	    line);
 }
 
 /* A word of $PHANTOM_DISABLE=a,b,c */
@@ -59,7 +60,8 @@ disabled(const char *what)
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL
 validation_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
-    VkDebugUtilsMessageTypeFlagsEXT type, const VkDebugUtilsMessengerCallbackDataEXT *data, void *ctx)
+    VkDebugUtilsMessageTypeFlagsEXT type, const VkDebugUtilsMessengerCallbackDataEXT *data,
+    void *ctx)
 {
 	(void)severity;
 	(void)type;
@@ -191,7 +193,8 @@ describe(VkPhysicalDevice dev, struct context *c)
 	VkPhysicalDeviceSubgroupSizeControlProperties control = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES };
 	VkPhysicalDeviceMaintenance3Properties m3 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &control };
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+		.pNext = &control };
 	VkPhysicalDeviceSubgroupProperties sub = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &m3 };
 	VkPhysicalDeviceDriverProperties drv = {
@@ -201,7 +204,8 @@ describe(VkPhysicalDevice dev, struct context *c)
 	VkPhysicalDevice16BitStorageFeatures f16s = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES };
 	VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &f16s };
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+		.pNext = &f16s };
 	VkPhysicalDevice8BitStorageFeatures i8 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES, .pNext = &f16 };
 	VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
@@ -228,7 +232,8 @@ describe(VkPhysicalDevice dev, struct context *c)
 	VK(vkEnumerateDeviceExtensionProperties(dev, NULL, &next, ext));
 	c->push_descriptors = has_extension(ext, next, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME) &&
 	    !disabled("push");
-	c->subgroup_control = has_extension(ext, next, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) &&
+	c->subgroup_control =
+	    has_extension(ext, next, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) &&
 	    (control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
 	free(ext);
 
@@ -247,12 +252,13 @@ describe(VkPhysicalDevice dev, struct context *c)
 		.subgroup = sub.subgroupSize,
 		.max_local = l->maxComputeWorkGroupInvocations,
 		.max_shared = l->maxComputeSharedMemorySize,
-		.max_groups = l->maxComputeWorkGroupCount[0] < 65535 ? l->maxComputeWorkGroupCount[0] : 65535,
-		.max_range = l->maxStorageBufferRange,
+		.max_groups = l->maxComputeWorkGroupCount[0] < 65535
+		? l->maxComputeWorkGroupCount[0] : 65535, .max_range = l->maxStorageBufferRange,
 		.align = 16,
 	};
 	snprintf(info->name, sizeof(info->name), "%s", p.properties.deviceName);
-	snprintf(info->driver, sizeof(info->driver), "%.120s %.120s", drv.driverName, drv.driverInfo);
+	snprintf(info->driver, sizeof(info->driver), "%.120s %.120s", drv.driverName,
+	    drv.driverInfo);
 	if (l->minStorageBufferOffsetAlignment > info->align)
 		info->align = l->minStorageBufferOffsetAlignment;
 	if (l->minTexelBufferOffsetAlignment > info->align)
@@ -261,8 +267,8 @@ describe(VkPhysicalDevice dev, struct context *c)
 	if (info->cpu)
 		info->max_range = (size_t)1 << 31;
 	/* the texel variants of kernels store 64 bits at a time */
-	info->texel = info->cpu && l->maxTexelBufferElements >= 1u << 27 && f.features.shaderInt64 &&
-	    !disabled("texel");
+	info->texel = info->cpu && l->maxTexelBufferElements >= 1u << 27 &&
+	    f.features.shaderInt64 && !disabled("texel");
 	for (uint32_t i = 0; i < c->memory.memoryHeapCount; i++)
 		if ((c->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
 		    c->memory.memoryHeaps[i].size > info->memory)
@@ -351,8 +357,8 @@ device_create(void)
 	VkPhysicalDevice8BitStorageFeatures i8 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES, .pNext = &f16s };
 	VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &i8,
-		.shaderFloat16 = gpu.info.f16_math };
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+		.pNext = &i8, .shaderFloat16 = gpu.info.f16_math };
 	VkPhysicalDevice8BitStorageFeatures have8 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES };
 	VkPhysicalDeviceFeatures2 have = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
@@ -360,7 +366,8 @@ device_create(void)
 	VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
 		.pNext = &f16 };
 	VkDeviceCreateInfo ci = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f,
-		.queueCreateInfoCount = 1, .pQueueCreateInfos = &q, .ppEnabledExtensionNames = ext };
+		.queueCreateInfoCount = 1, .pQueueCreateInfos = &q,
+		.ppEnabledExtensionNames = ext };
 
 	vkGetPhysicalDeviceFeatures2(gpu.physical, &have);
 	i8.storageBuffer8BitAccess = have8.storageBuffer8BitAccess;

@@ -1,5 +1,6 @@
 /*
- * One Vulkan device: buffers, kernels, and an open command buffer into which everything is recorded.
+ * One Vulkan device: buffers, kernels, and an open command buffer into which everything is
+ * recorded.
  *
  *	gpu_open(NULL);
  *	struct gbuf *x = gbuf_new(n * 4, MEM_WORK), *y = gbuf_new(n * 4, MEM_WORK);
@@ -10,9 +11,9 @@
  *	gbuf_unref(x), gbuf_unref(y);
  *
  * Nothing runs until a value is read, gpu_wait() is called, or enough work has gathered. Barriers
- * come from what each call reads and writes (its SPIR-V says which bindings it only reads), so calls
- * that do not depend on each other overlap. A buffer may be unreferenced while recorded work still
- * uses it: it returns to the pool, and whatever takes it next is ordered after that work.
+ * come from what each call reads and writes (its SPIR-V says which bindings it only reads), so
+ * calls that do not depend on each other overlap. A buffer may be unreferenced while recorded work
+ * still uses it: it returns to the pool, and whatever takes it next is ordered after that work.
  *
  * One thread only. A Vulkan failure ends the program: EXIT_RETRY for a lost device or no memory.
  */
@@ -32,8 +33,8 @@ struct gpu_info {
 	bool cpu;               /* a software device such as lavapipe */
 	bool f16;               /* 16-bit storage: f16 and bf16 tensors */
 	bool f16_math;          /* float16_t arithmetic in shaders */
-	bool coopmat;           /* VK_KHR_cooperative_matrix with 16x16x16 f16 -> f32, and built with it */
-	bool texel;             /* kernels may read through texel buffers of any size needed (CPU devices) */
+	bool coopmat;    /* VK_KHR_cooperative_matrix with 16x16x16 f16 -> f32, and built with it */
+	bool texel;    /* kernels may read through texel buffers of any size needed (CPU devices) */
 	bool shuffle;           /* subgroup arithmetic, ballot and shuffle in compute shaders */
 	uint32_t subgroup;      /* invocations of a subgroup */
 	uint32_t max_local;     /* invocations of a workgroup */
@@ -44,8 +45,9 @@ struct gpu_info {
 	uint64_t memory;        /* bytes of the device-local heap; PHANTOM_MEMORY lowers it */
 };
 
-/* Opens the device that `want` (NULL: $PHANTOM_DEVICE, else the best) names: its number in the order
- * of gpu_list, or part of its name, or "cpu". No such device: ends the program, EXIT_FATAL. */
+/* Opens the device that `want` (NULL: $PHANTOM_DEVICE, else the best) names: its number in the
+ * order of gpu_list, or part of its name, or "cpu". No such device: ends the program,
+ * EXIT_FATAL. */
 void gpu_open(const char *want);
 void gpu_close(void);
 const struct gpu_info *gpu_info(void);
@@ -78,9 +80,9 @@ struct gpu_mem_stat {
 void gpu_mem(struct gpu_mem_stat *);
 void gpu_mem_report(FILE *); /* one record a kind: {"kind":"memory",...} */
 void gpu_trim(void);         /* gives pooled memory back to the device; waits */
-/* From here on nothing runs: buffers have no memory, calls are checked and forgotten, what is read is 0.
- * So a plan of any size can be gone through, and gpu_mem tells what it would take. Off again: the
- * numbers are those from before; buffers made in between must be gone. */
+/* From here on nothing runs: buffers have no memory, calls are checked and forgotten, what is read
+ * is 0. So a plan of any size can be gone through, and gpu_mem tells what it would take. Off again:
+ * the numbers are those from before; buffers made in between must be gone. */
 void gpu_count(bool on);
 bool gpu_counts(void);
 
@@ -104,8 +106,9 @@ struct gpu_call {
 	uint32_t groups[3];               /* workgroups; 0 counts as 1 */
 	double flops, bytes;              /* what the call does, for the profile; 0: not said */
 };
-/* Records one call. Counts of bindings, constants and push bytes must be those of the SPIR-V, limits
- * are asserted: a mistake ends the program naming kernel and cause. A call of no groups is none. */
+/* Records one call. Counts of bindings, constants and push bytes must be those of the SPIR-V,
+ * limits are asserted: a mistake ends the program naming kernel and cause. A call of no groups is
+ * none. */
 void gpu_run(const struct gpu_call *);
 /* Fills .groups for n invocations of `local` each: two dimensions when one would exceed the limit.
  * Shaders count with gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x and test their n. */

@@ -65,8 +65,9 @@ kernel_set_layout(enum kernel k)
 	VkDescriptorSetLayoutBinding b[GPU_MAXARG];
 	VkDescriptorSetLayoutCreateInfo ci = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-		.flags = gpu.push_descriptors ? VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR : 0,
-		.bindingCount = (uint32_t)r->nbinding, .pBindings = b };
+		.flags = gpu.push_descriptors
+		? VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR : 0,
+		    .bindingCount = (uint32_t)r->nbinding, .pBindings = b };
 
 	if (kernels[k].set)
 		return kernels[k].set;
@@ -115,7 +116,8 @@ cache_open(void)
 	char *path = cache_path(), *data = NULL;
 
 	/* the driver checks the header; a cache that cannot be read is no cache */
-	if (path && file_exists(path) && file_read(path, (size_t)1 << 30, &data, &ci.initialDataSize) == 0)
+	if (path && file_exists(path) &&
+	    file_read(path, (size_t)1 << 30, &data, &ci.initialDataSize) == 0)
 		ci.pInitialData = data;
 	VK(vkCreatePipelineCache(gpu.device, &ci, NULL, &cache));
 	free(data);
@@ -132,7 +134,8 @@ cache_save(void)
 	if (path && vkGetPipelineCacheData(gpu.device, cache, &n, NULL) == VK_SUCCESS && n > 64) {
 		data = xmalloc(n);
 		/* a cache that cannot be written is not worth a word */
-		if (vkGetPipelineCacheData(gpu.device, cache, &n, data) == VK_SUCCESS && make_dirs(dir) == 0)
+		if (vkGetPipelineCacheData(gpu.device, cache, &n, data) == VK_SUCCESS &&
+		    make_dirs(dir) == 0)
 			(void)file_write(path, data, n);
 		free(data);
 	}
@@ -153,8 +156,9 @@ make(enum kernel k, const uint32_t *spec, int nspec)
 	VkComputePipelineCreateInfo ci = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.layout = kernel_layout(k),
 		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-		    .pNext = gpu.subgroup_control ? &size : NULL, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-		    .pName = "main", .pSpecializationInfo = &si } };
+		    .pNext = gpu.subgroup_control ? &size : NULL,
+		    .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
+		    .pSpecializationInfo = &si } };
 	VkPipeline p;
 
 	for (int i = 0; i < nspec; i++)

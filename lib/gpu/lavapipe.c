@@ -1,8 +1,8 @@
 /*
  * Mesa's CPU driver chooses 256-bit vectors even where the processor has 512. On Mesa before 25 the
  * wider ones are faster (to twice), so they are asked for in the environment before the first
- * instance is made. Mesa's shader cache forgets the width in its keys and would hand 256-bit code to
- * a 512-bit run, so each width has a cache folder of its own.
+ * instance is made. Mesa's shader cache forgets the width in its keys and would hand 256-bit code
+ * to a 512-bit run, so each width has a cache folder of its own.
  */
 #include "base/file.h"
 #include "base/mem.h"

@@ -138,8 +138,8 @@ chunk_with_room(size_t size, size_t align, uint32_t allowed)
 static struct gbuf *
 create(size_t size, bool host)
 {
-	/* llvmpipe compiles a kernel anew for each combination of texel buffers whose size is a power of two
-	 * with others whose size is none: here none is */
+	/* llvmpipe compiles a kernel anew for each combination of texel buffers whose size is a
+	 * power of two with others whose size is none: here none is */
 	VkBufferCreateInfo ci = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.size = gpu.info.cpu && (size & (size - 1)) == 0 ? size + 16 : size,
 		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
@@ -284,7 +284,8 @@ gbuf_new(size_t bytes, enum gpu_mem kind)
 		b = create(rounded, false);
 	}
 	if (!b)
-		die_code(EXIT_RETRY, "out of device memory: %.1f MiB for %s, with %.1f of %.1f MiB in use",
+		die_code(EXIT_RETRY,
+		    "out of device memory: %.1f MiB for %s, with %.1f of %.1f MiB in use",
 		    (double)rounded / 1048576, kind_names[kind], (double)stat.live_all / 1048576,
 		    (double)gpu.info.memory / 1048576);
 	b->refs = 1;
@@ -359,9 +360,12 @@ gpu_mem_report(FILE *fp)
 	for (int i = 0; i < MEM_KINDS; i++)
 		if (stat.peak[i])
 			fprintf(fp, "{\"kind\":\"memory\",\"of\":\"%s\",\"live_bytes\":%" PRIu64
-			    ",\"peak_bytes\":%" PRIu64 "}\n", kind_names[i], stat.live[i], stat.peak[i]);
-	fprintf(fp, "{\"kind\":\"memory\",\"of\":\"all\",\"live_bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64
-	    ",\"pooled_bytes\":%" PRIu64 ",\"held_bytes\":%" PRIu64 ",\"device_bytes\":%" PRIu64 "}\n",
+			    ",\"peak_bytes\":%" PRIu64 "}\n", kind_names[i], stat.live[i],
+			    stat.peak[i]);
+	fprintf(fp,
+	    "{\"kind\":\"memory\",\"of\":\"all\",\"live_bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64
+	    ",\"pooled_bytes\":%" PRIu64 ",\"held_bytes\":%" PRIu64 ",\"device_bytes\":%" PRIu64
+	    "}\n",
 	    stat.live_all, stat.peak_all, stat.pooled, held, gpu.info.memory);
 }
 

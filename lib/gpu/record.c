@@ -1,8 +1,9 @@
 /*
  * Recording. Work goes into one of a few command buffers ("slots") in turn; a full one is handed to
- * the device while the next is filled. Barriers: each buffer remembers the epoch in which it was last
- * written and read; a call that would read what this epoch wrote, or write what it used, gets one
- * barrier before it, which begins a new epoch. So calls that do not depend on each other overlap.
+ * the device while the next is filled. Barriers: each buffer remembers the epoch in which it was
+ * last written and read; a call that would read what this epoch wrote, or write what it used, gets
+ * one barrier before it, which begins a new epoch. So calls that do not depend on each other
+ * overlap.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -64,8 +65,9 @@ slot_open_resources(struct slot *s)
 			{ VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER, MAX_SETS * GPU_MAXARG },
 			{ VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, MAX_SETS * GPU_MAXARG },
 		};
-		VkDescriptorPoolCreateInfo di = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-			.maxSets = MAX_SETS, .poolSizeCount = 3, .pPoolSizes = size };
+		VkDescriptorPoolCreateInfo di =
+			{ .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+			    .maxSets = MAX_SETS, .poolSizeCount = 3, .pPoolSizes = size };
 
 		VK(vkCreateDescriptorPool(gpu.device, &di, NULL, &s->sets));
 	}
@@ -90,8 +92,8 @@ retire(struct slot *s)
 	if (profiling && gpu.timestamps && s->ncall) {
 		uint64_t t[2 * SLOT_CALLS];
 
-		VK(vkGetQueryPoolResults(gpu.device, s->queries, 0, 2 * (uint32_t)s->ncall, sizeof(t), t,
-		    sizeof(*t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+		VK(vkGetQueryPoolResults(gpu.device, s->queries, 0, 2 * (uint32_t)s->ncall,
+		    sizeof(t), t, sizeof(*t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 		for (int i = 0; i < s->ncall; i++) {
 			struct gpu_prof *p = &prof[s->call[i].kernel];
 
@@ -241,9 +243,11 @@ check(const struct gpu_call *c, const struct reflection *r)
 	if (c->nargs != r->nbinding)
 		die("kernel %s: %d buffers given, %d wanted", name, c->nargs, r->nbinding);
 	if (c->npush != r->push)
-		die("kernel %s: %zu bytes of push constants given, %u wanted", name, c->npush, r->push);
+		die("kernel %s: %zu bytes of push constants given, %u wanted", name, c->npush,
+		    r->push);
 	if (c->nspec != r->nspec)
-		die("kernel %s: %d specialization constants given, %d wanted", name, c->nspec, r->nspec);
+		die("kernel %s: %d specialization constants given, %d wanted", name, c->nspec,
+		    r->nspec);
 	for (int i = 0; i < 3; i++)
 		if (c->groups[i] > gpu.info.max_groups)
 			die("kernel %s: %u workgroups in dimension %d", name, c->groups[i], i);
@@ -252,9 +256,10 @@ check(const struct gpu_call *c, const struct reflection *r)
 
 		if (!a->buf)
 			die("kernel %s: binding %d is missing", name, i);
-		if (a->off % gpu.info.align || a->off > a->buf->size || a->len > a->buf->size - a->off)
-			die("kernel %s: binding %d covers %zu+%zu of %zu bytes", name, i, a->off, a->len,
-			    a->buf->size);
+		if (a->off % gpu.info.align || a->off > a->buf->size ||
+		    a->len > a->buf->size - a->off)
+			die("kernel %s: binding %d covers %zu+%zu of %zu bytes", name, i, a->off,
+			    a->len, a->buf->size);
 	}
 }
 
@@ -295,21 +300,23 @@ bind(VkCommandBuffer cmd, const struct gpu_call *c, const struct reflection *r)
 
 		w[i] = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
 			.dstSet = set, .dstBinding = (uint32_t)i, .descriptorCount = 1,
-			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &info[i],
-			.pTexelBufferView = &view[i] };
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.pBufferInfo = &info[i], .pTexelBufferView = &view[i] };
 		if (r->binding[i].type == BIND_STORAGE) {
 			info[i] = (VkDescriptorBufferInfo){ a->buf->buffer, a->off, len };
 			continue;
 		}
 		w[i].descriptorType = r->binding[i].type == BIND_TEXEL
-		    ? VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+		    ? VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER
+		    : VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
 		view[i] = gbuf_view(a->buf, r->binding[i].format, a->off, len);
 	}
 	if (gpu.push_descriptors) {
 		gpu.push_set(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, (uint32_t)c->nargs, w);
 	} else {
 		vkUpdateDescriptorSets(gpu.device, (uint32_t)c->nargs, w, 0, NULL);
-		vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0, NULL);
+		vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0,
+		    NULL);
 	}
 }
 
@@ -344,12 +351,13 @@ gpu_run(const struct gpu_call *c)
 	bound = pipeline;
 	bind(cmd, c, r);
 	if (r->push)
-		vkCmdPushConstants(cmd, kernel_layout(c->kernel), VK_SHADER_STAGE_COMPUTE_BIT, 0, r->push,
-		    c->push);
+		vkCmdPushConstants(cmd, kernel_layout(c->kernel), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+		    r->push, c->push);
 	if (profiling && gpu.timestamps)
 		vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, now->queries,
 		    2 * (uint32_t)at);
-	vkCmdDispatch(cmd, c->groups[0], c->groups[1] ? c->groups[1] : 1, c->groups[2] ? c->groups[2] : 1);
+	vkCmdDispatch(cmd, c->groups[0], c->groups[1] ? c->groups[1] : 1,
+	    c->groups[2] ? c->groups[2] : 1);
 	if (profiling && gpu.timestamps)
 		vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, now->queries,
 		    2 * (uint32_t)at + 1);
@@ -364,7 +372,8 @@ slot_staging(size_t n)
 	struct gbuf *b = gbuf_staging(n);
 
 	commands();
-	now->staging = xgrow(now->staging, &now->capstaging, now->nstaging + 1, sizeof(*now->staging));
+	now->staging =
+	    xgrow(now->staging, &now->capstaging, now->nstaging + 1, sizeof(*now->staging));
 	now->staging[now->nstaging++] = b;
 	return b;
 }
@@ -518,8 +527,10 @@ gpu_profile_report(FILE *fp)
 
 		if (!p->n)
 			continue;
-		fprintf(fp, "{\"kind\":\"profile\",\"kernel\":\"%s\",\"n\":%" PRIu64 ",\"elapsed_s\":%.6g,"
-		    "\"mean_us\":%.5g", gpu_kernel_name((enum kernel)order[i]), p->n, p->seconds,
+		fprintf(fp,
+		    "{\"kind\":\"profile\",\"kernel\":\"%s\",\"n\":%" PRIu64 ",\"elapsed_s\":%.6g,"
+		    "\"mean_us\":%.5g",
+		    gpu_kernel_name((enum kernel)order[i]), p->n, p->seconds,
 		    1e6 * p->seconds / (double)p->n);
 		if (p->bytes > 0)
 			fprintf(fp, ",\"gb_per_s\":%.4g", p->bytes / s * 1e-9);

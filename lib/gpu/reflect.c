@@ -1,7 +1,7 @@
 /*
  * Reads from a kernel's SPIR-V what its host side must agree with: bindings and what each does with
- * its memory, the size of the push constants, the specialization constants. So no layout is declared
- * twice. (SPIR-V 1.5 specification, section 3; all ids are bounded by the header.)
+ * its memory, the size of the push constants, the specialization constants. So no layout is
+ * declared twice. (SPIR-V 1.5 specification, section 3; all ids are bounded by the header.)
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -111,7 +111,8 @@ variable(const struct id *id, uint32_t n, const struct id *var, struct reflectio
 	b->format = type->b == 2 ? texel_format(type->c) : VK_FORMAT_R32G32B32A32_SFLOAT;
 	if (b->type == BIND_UNIFORM_TEXEL)
 		b->writes = false;
-	return b->format == VK_FORMAT_UNDEFINED ? err("binding %d: texel format %u", var->binding, type->c)
+	return b->format == VK_FORMAT_UNDEFINED ? err("binding %d: texel format %u", var->binding,
+	    type->c)
 	                                        : 0;
 }
 
@@ -188,7 +189,8 @@ reflect(const uint32_t *code, size_t words, struct reflection *r)
 				id[w[1]].var_nonwritable = true;
 			else if (w[2] == DEC_NON_READABLE)
 				id[w[1]].var_nonreadable = true;
-			else if (w[2] == DEC_SPEC_ID && len > 3 && w[3] < GPU_MAXSPEC && (int)w[3] >= r->nspec)
+			else if (w[2] == DEC_SPEC_ID && len > 3 && w[3] < GPU_MAXSPEC &&
+			    (int)w[3] >= r->nspec)
 				r->nspec = (int)w[3] + 1;
 			break;
 		case OP_MEMBER_DECORATE:

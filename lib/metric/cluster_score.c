@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At most `most` of n rows (0: all), in order; each as likely as any. *m: how many. Caller frees. */
+/* At most `most` of n rows (0: all), in order; each as likely as any. *m: how many. Caller
+ * frees. */
 static int64_t *
 choose(int64_t n, int64_t most, uint64_t seed, int64_t *m)
 {
@@ -54,7 +55,8 @@ add_silhouettes(void *vp, int64_t from, int64_t to, int part)
 			continue;
 		memset(far, 0, (size_t)s->k * sizeof(*far));
 		for (int64_t j = 0; j < s->m; j++)
-			far[s->label[s->row[j]]] += sqrt(distance2(x, s->x + s->row[j] * s->d, s->d));
+			far[s->label[s->row[j]]] +=
+			    sqrt(distance2(x, s->x + s->row[j] * s->d, s->d));
 		a = far[own] / (double)(s->size[own] - 1);
 		for (int64_t c = 0; c < s->k; c++)
 			if (c != own && s->size[c])
@@ -66,8 +68,8 @@ add_silhouettes(void *vp, int64_t from, int64_t to, int part)
 }
 
 double
-score_silhouette(const float *x, int64_t n, int64_t d, const int32_t *label, int64_t k, int64_t sample,
-    uint64_t seed)
+score_silhouette(const float *x, int64_t n, int64_t d, const int32_t *label, int64_t k,
+    int64_t sample, uint64_t seed)
 {
 	struct silhouette s = { .x = x, .label = label, .d = d, .k = k };
 	int64_t *row = choose(n, sample, seed, &s.m), *size = xcalloc((size_t)k, sizeof(*size));
@@ -93,7 +95,8 @@ struct moments_of {
 };
 
 static void
-moments_open(struct moments_of *c, const float *x, int64_t n, int64_t d, const int32_t *label, int64_t k)
+moments_open(struct moments_of *c, const float *x, int64_t n, int64_t d, const int32_t *label,
+    int64_t k)
 {
 	*c = (struct moments_of){ .k = k, .d = d, .size = xcalloc((size_t)k, sizeof(*c->size)),
 		.mean = xcalloc((size_t)(k * d), sizeof(*c->mean)),
@@ -201,7 +204,8 @@ density_of(const struct sdbw *s, int64_t a, int64_t b)
 	static const double lambda = 0.7;
 	const float *ca = s->x + s->middle[a] * s->d, *cb = s->x + s->middle[b] * s->d;
 	double na = (double)s->m.size[a], nb = (double)s->m.size[b], n = a == b ? na : na + nb;
-	double *v = xmalloc((size_t)s->d * sizeof(*v)), *reach = xmalloc((size_t)s->d * sizeof(*reach));
+	double *v = xmalloc((size_t)s->d * sizeof(*v)),
+	       *reach = xmalloc((size_t)s->d * sizeof(*reach));
 	double da = s->density[a], db = s->density[b];
 	int64_t count;
 
@@ -226,7 +230,8 @@ scatter(const struct sdbw *s)
 
 	moments_open(&all, s->x, s->n, s->d, one, 1);
 	for (int64_t c = 0; c < s->k; c++)
-		sum += (double)(s->n - s->m.size[c]) / (double)s->n * length(s->m.std + c * s->d, s->d);
+		sum += (double)(s->n - s->m.size[c]) / (double)s->n *
+		    length(s->m.std + c * s->d, s->d);
 	sum /= length(all.std, s->d) * (double)(s->k - 1);
 	moments_close(&all);
 	free(one);
@@ -300,7 +305,8 @@ int
 map_rows(const float *x, int64_t n, int64_t d, int64_t sample, uint64_t seed, double *out)
 {
 	int64_t m, *row = choose(n, sample, seed, &m);
-	double *mean = xcalloc((size_t)d, sizeof(*mean)), *a = xmalloc((size_t)(m * d) * sizeof(*a));
+	double *mean = xcalloc((size_t)d, sizeof(*mean)),
+	       *a = xmalloc((size_t)(m * d) * sizeof(*a));
 	double *cov = xcalloc((size_t)(d * d), sizeof(*cov)), *w = xmalloc((size_t)d * sizeof(*w));
 	int ret;
 

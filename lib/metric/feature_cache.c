@@ -154,7 +154,8 @@ read_all(int fd, void *vp, size_t n, off_t at)
 	return true;
 }
 
-/* The first line says whose features these are. A file of another (the names' hashes met) is begun anew. */
+/* The first line says whose features these are. A file of another (the names' hashes met) is begun
+ * anew. */
 static int
 start(struct feature_cache *c, const char *key)
 {
@@ -169,7 +170,8 @@ start(struct feature_cache *c, const char *key)
 		st.st_size = (off_t)len;
 	}
 	c->start = (off_t)len;
-	for (off_t at = c->start; !rc && at + (off_t)c->entry <= st.st_size; at += (off_t)c->entry) {
+	for (off_t at = c->start; !rc && at + (off_t)c->entry <= st.st_size;
+	     at += (off_t)c->entry) {
 		struct entry_head h;
 
 		if (!read_all(c->fd, &h, sizeof(h), at))

@@ -12,8 +12,8 @@ struct image_list {
 	struct arena mem;
 };
 
-/* Files that end in .png, .jpg or .jpeg, upper case too, in folders of any depth but hidden ones; links to
- * folders are not followed. -1 with a message: a folder cannot be read. */
+/* Files that end in .png, .jpg or .jpeg, upper case too, in folders of any depth but hidden ones;
+ * links to folders are not followed. -1 with a message: a folder cannot be read. */
 int image_list_read(struct image_list *, const char *dir);
 void image_list_release(struct image_list *);
 

@@ -1,6 +1,6 @@
 /*
- * Features of images by a network: files are read, looked up in the cache and decoded on other threads, ahead
- * of the device, which takes those that are new in batches.
+ * Features of images by a network: files are read, looked up in the cache and decoded on other
+ * threads, ahead of the device, which takes those that are new in batches.
  *
  *	struct fset_images im = { .network = "inception", .weights = path, .batch = 8, .jobs = 2 };
  *	how.images = &im;

@@ -47,7 +47,8 @@ check_finite(const float *x, int64_t d)
 {
 	for (int64_t i = 0; i < d; i++)
 		if (!(fabsf(x[i]) < FEATURE_MAX))
-			return err("feature %" PRId64 " is %s", i, isfinite(x[i]) ? "too large" : "not finite");
+			return err("feature %" PRId64 " is %s", i, isfinite(x[i]) ? "too large"
+			    : "not finite");
 	return 0;
 }
 
@@ -130,7 +131,8 @@ static int
 take_source(struct fset *s, const struct rec *r)
 {
 	const char **to[3] = { &s->source.network, &s->source.preprocess, &s->source.weights };
-	const char *const field[3] = { "embedding_network", "embedding_preprocess", "embedding_weights" };
+	const char *const field[3] =
+	    { "embedding_network", "embedding_preprocess", "embedding_weights" };
 
 	for (int i = 0; i < 3; i++)
 		if (set_source(to[i], rec_str(r, field[i]), field[i], s))
@@ -147,7 +149,8 @@ fset_same_source(const struct fset *a, const struct fset *b, bool *known)
 
 	*known = *a->source.network && *b->source.network;
 	if (a->d != b->d)
-		return err("%s has %" PRId64 " features, %s has %" PRId64, a->name, a->d, b->name, b->d);
+		return err("%s has %" PRId64 " features, %s has %" PRId64, a->name, a->d, b->name,
+		    b->d);
 	for (int i = 0; i < 3; i++)
 		if (*pair[i][1] && *pair[i][2] && strcmp(pair[i][1], pair[i][2]) != 0)
 			return err("%s and %s are not of the same %s: '%s', '%s'", a->name, b->name,
@@ -179,7 +182,8 @@ text_of(const struct npz *z, const char *name, struct fset *s)
 static int
 take_moments(struct fset *s, const struct npz *z)
 {
-	const struct st_tensor *mu = npz_find(z, "mu"), *sigma = npz_find(z, "sigma"), *n = npz_find(z, "n");
+	const struct st_tensor *mu = npz_find(z, "mu"), *sigma = npz_find(z, "sigma"),
+	                       *n = npz_find(z, "n");
 	double *mean, count = 0;
 	int rc = 0;
 
@@ -233,16 +237,19 @@ fset_write_moments(const struct moments *m, const struct fset_source *source, co
 {
 	double *sigma = xmalloc((size_t)m->d * (size_t)m->d * sizeof(*sigma));
 	const struct st_tensor t[] = {
-		{ .name = "mu", .dtype = ST_F64, .ndim = 1, .dim = { m->d }, .n = m->d, .data = m->mean },
-		{ .name = "sigma", .dtype = ST_F64, .ndim = 2, .dim = { m->d, m->d }, .n = m->d * m->d,
-		    .data = sigma },
+		{ .name = "mu", .dtype = ST_F64, .ndim = 1, .dim = { m->d }, .n = m->d,
+		    .data = m->mean },
+		{ .name = "sigma", .dtype = ST_F64, .ndim = 2, .dim = { m->d, m->d },
+		    .n = m->d * m->d, .data = sigma },
 		{ .name = "n", .dtype = ST_I64, .n = 1, .data = &m->n },
-		{ .name = "network", .dtype = ST_U8, .ndim = 1, .dim = { (int64_t)strlen(source->network) },
+		{ .name = "network", .dtype = ST_U8, .ndim = 1,
+		    .dim = { (int64_t)strlen(source->network) },
 		    .n = (int64_t)strlen(source->network), .data = source->network },
 		{ .name = "preprocess", .dtype = ST_U8, .ndim = 1,
 		    .dim = { (int64_t)strlen(source->preprocess) },
 		    .n = (int64_t)strlen(source->preprocess), .data = source->preprocess },
-		{ .name = "weights", .dtype = ST_U8, .ndim = 1, .dim = { (int64_t)strlen(source->weights) },
+		{ .name = "weights", .dtype = ST_U8, .ndim = 1,
+		    .dim = { (int64_t)strlen(source->weights) },
 		    .n = (int64_t)strlen(source->weights), .data = source->weights },
 	};
 	int rc;
@@ -277,8 +284,8 @@ read_matrix(struct fset *s, const char *path, const struct fset_how *how)
 		char id[32];
 		int len = snprintf(id, sizeof(id), "%" PRId64, i);
 
-		s->row[i] = (struct fset_row){ .input = path, .lineno = (uint64_t)i + 1, .group = -1,
-			.id = arena_strndup(&s->mem, id, (size_t)len) };
+		s->row[i] = (struct fset_row){ .input = path, .lineno = (uint64_t)i + 1,
+			.group = -1, .id = arena_strndup(&s->mem, id, (size_t)len) };
 		if (how->lines) {
 			char *line = xasprintf("{\"id\": \"%s\"}", id);
 
@@ -303,8 +310,8 @@ fset_read_logits(struct fset *s, const char *path)
 		return -1;
 	if (t.ndim != 2 || t.dim[0] != s->n || t.dim[1] < 1) {
 		free((void *)t.data);
-		return err("%s: want a matrix of %" PRId64 " rows, one for each image of %s", path, s->n,
-		    s->name);
+		return err("%s: want a matrix of %" PRId64 " rows, one for each image of %s", path,
+		    s->n, s->name);
 	}
 	s->c = t.dim[1];
 	v = xmalloc((size_t)t.n * sizeof(*v));
@@ -373,7 +380,8 @@ from_sidecar(struct reading *in, struct rec *r)
 	if (check_finite(side->x + row * side->t.dim[1], side->t.dim[1]) ||
 	    add_features(in->s, side->t.dim[1]))
 		return -1;
-	memcpy(in->s->x + in->s->n * in->s->d, side->x + row * in->s->d, (size_t)in->s->d * sizeof(float));
+	memcpy(in->s->x + in->s->n * in->s->d, side->x + row * in->s->d,
+	    (size_t)in->s->d * sizeof(float));
 	return 0;
 }
 
@@ -441,7 +449,8 @@ take_scores(struct reading *in, struct rec *r)
 		free(v);
 		if (!(sum > 0))
 			return err("%s are no probabilities", in->how->scores);
-		return err("%s has %" PRId64 " numbers, before it had %" PRId64, in->how->scores, n, s->c);
+		return err("%s has %" PRId64 " numbers, before it had %" PRId64, in->how->scores, n,
+		    s->c);
 	}
 	s->c = n;
 	s->p = xgrow(s->p, &s->p_cap, (size_t)(s->n + 1) * (size_t)n, sizeof(*s->p));
@@ -459,7 +468,8 @@ from_image(struct reading *in, struct rec *r)
 	if (in->s->n && !in->pending)
 		return err("no features, those before have some");
 	if (!in->how->images)
-		return err("no features (embedding_file, embedding), and no --weights to make them with");
+		return err(
+		    "no features (embedding_file, embedding), and no --weights to make them with");
 	in->pending = true;
 	return 0;
 }
@@ -522,7 +532,8 @@ read_records(struct fset *s, const char *file, const struct fset_how *how)
 
 /* ---- folders --------------------------------------------------------------------------------- */
 
-/* The images of a folder as records: `id` is the path below it, `label` the first folder of that. */
+/* The images of a folder as records: `id` is the path below it, `label` the first folder of
+ * that. */
 static int
 read_folder(struct fset *s, const char *dir, const struct fset_how *how)
 {
@@ -548,7 +559,8 @@ read_folder(struct fset *s, const char *dir, const struct fset_how *how)
 		rec_set_str(&r, "id", row->id);
 		rec_set_str(&r, "file_name", row->file);
 		if (slash) {
-			row->label = arena_strndup(&s->mem, list.name[i], (size_t)(slash - list.name[i]));
+			row->label =
+			    arena_strndup(&s->mem, list.name[i], (size_t)(slash - list.name[i]));
 			rec_set_str(&r, "label", row->label);
 		}
 		if (how->by && rec_text(&r, how->by))

@@ -2,7 +2,8 @@
  * A set of images as rows of features, from whatever holds it:
  *
  *	FILE.npy       a matrix [n,d]
- *	FILE.npz       mean `mu`, covariance `sigma` (divided by n-1), and where we wrote it `n`, `network`,
+ *	FILE.npz       mean `mu`, covariance `sigma` (divided by n-1), and where we wrote it `n`,
+ *	`network`,
  *	               `preprocess` and `weights`: no rows, only moments
  *	FILE, -        records with `embedding_file` and `embedding_row`, or `embedding`, or images
  *	               (`file_name`)
@@ -61,10 +62,11 @@ struct fset_how {
 	struct rec_out *out;      /* where bad records go that are kept */
 	const char *by;           /* field that groups, or NULL */
 	struct intern *groups;    /* its values */
-	const char *scores;       /* field with an array of shares (or logits) of classes, or NULL */
+	const char *scores;      /* field with an array of shares (or logits) of classes, or NULL */
 	bool lines;               /* keep the records' lines */
 	struct fset_images *images; /* turns images into features */
-	const char *network;      /* features that the records say are of another do not count; or NULL */
+	/* features that the records say are of another do not count; or NULL */
+	const char *network;
 };
 
 /* Ends the program (EXIT_FATAL) if the operand cannot be read at all or no image of it is left. */
@@ -73,11 +75,12 @@ void fset_release(struct fset *);
 /* Shares of classes from a matrix of logits, a row for each of the set. -1 with a message. */
 int fset_read_logits(struct fset *, const char *path);
 
-/* A file of statistics; -1 with a message. write: the set's mean and covariance, and what made them. */
+/* A file of statistics; -1 with a message. write: the set's mean and covariance, and what made
+ * them. */
 int fset_read_moments(struct fset *, const char *path);
 int fset_write_moments(const struct moments *, const struct fset_source *, const char *path);
-/* Are both from the same network, prepared the same way? -1 with a message if they say otherwise. *known:
- * both do say. */
+/* Are both from the same network, prepared the same way? -1 with a message if they say otherwise.
+ * *known: both do say. */
 int fset_same_source(const struct fset *, const struct fset *, bool *known);
 /* The mean and covariance: of the rows, or as read. -1 with a message. */
 struct gauss;
@@ -87,9 +90,9 @@ int fset_gauss(const struct fset *, int ddof, struct gauss *);
 void fset_alloc(struct fset *, int64_t d);
 void fset_drop(struct fset *, const bool *gone);
 
-/* Image features by a network (metric/feature_images.c). Fills x (and p where logits are wanted) of a set
- * whose rows name files; rows whose image cannot be read are told in the records' common wording and
- * dropped. Returns an exit code. */
+/* Image features by a network (metric/feature_images.c). Fills x (and p where logits are wanted) of
+ * a set whose rows name files; rows whose image cannot be read are told in the records' common
+ * wording and dropped. Returns an exit code. */
 int fset_images_fill(struct fset_images *, struct fset *, const struct fset_how *);
 
 #endif

@@ -32,8 +32,8 @@ fid_images_near(struct fid_images *im, const struct fset *real, const struct fse
 }
 
 int
-fid_images_unlikely(struct fid_images *im, const struct fset *real, const struct fset *gen, int64_t k,
-    int64_t *used)
+fid_images_unlikely(struct fid_images *im, const struct fset *real, const struct fset *gen,
+    int64_t k, int64_t *used)
 {
 	struct outlier o;
 
@@ -100,8 +100,8 @@ write_one(const struct fid_images *im, const struct fset *real, const struct fse
 }
 
 void
-fid_images_write(const struct fid_images *im, const struct fset *real, const struct fset *gen, double min_p,
-    bool rank, struct rec_out *out)
+fid_images_write(const struct fid_images *im, const struct fset *real, const struct fset *gen,
+    double min_p, bool rank, struct rec_out *out)
 {
 	struct ranked *order = NULL;
 	double *likely = NULL;
@@ -135,8 +135,8 @@ picture(struct image *im, const struct fset_row *row)
 }
 
 int
-fid_images_sheet(const struct fid_images *im, const struct fset *real, const struct fset *gen, int64_t rows,
-    const char *path)
+fid_images_sheet(const struct fid_images *im, const struct fset *real, const struct fset *gen,
+    int64_t rows, const char *path)
 {
 	struct ranked *order;
 	struct sheet s;
@@ -147,13 +147,15 @@ fid_images_sheet(const struct fid_images *im, const struct fset *real, const str
 	order = sorted(NULL, im->near, gen->n);
 	sheet_init(&s, 2, CELL, (const char *const[]){ "generated", "nearest real" });
 	for (int64_t k = 0; k < gen->n && k < rows; k++) {
-		const struct fset_row *g = &gen->row[order[k].at], *r = &real->row[im->near[order[k].at].at];
+		const struct fset_row *g = &gen->row[order[k].at],
+		                      *r = &real->row[im->near[order[k].at].at];
 		struct image a, b;
 		const bool has_a = picture(&a, g), has_b = picture(&b, r);
 		char *caption = xasprintf("%.24s / %.24s: %.4g", path_base(g->id), path_base(r->id),
 		    sqrt(im->near[order[k].at].d2));
 
-		sheet_add(&s, (const struct image *const[]){ has_a ? &a : NULL, has_b ? &b : NULL }, caption);
+		sheet_add(&s, (const struct image *const[]){ has_a ? &a : NULL, has_b ? &b : NULL },
+		    caption);
 		image_release(&a);
 		image_release(&b);
 		free(caption);

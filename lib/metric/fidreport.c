@@ -45,8 +45,8 @@ either(const char *a, const char *b)
 }
 
 void
-fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *real, const struct fset *gen,
-    const char *by)
+fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *real,
+    const struct fset *gen, const char *by)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct fid_value *v = &l->v[i];
@@ -64,16 +64,19 @@ fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *re
 		put_num(sb, "high", v->high);
 		put_count(sb, "n", v->n);
 		put_count(sb, "n_real", v->n_real);
-		put_count(sb, v->metric == FID_IS ? "splits" : v->metric == FID_KID ? "subsets" : "points",
-		    v->parts);
+		put_count(sb, v->metric == FID_IS ? "splits" : v->metric == FID_KID ? "subsets"
+		    : "points", v->parts);
 		put_count(sb, v->metric == FID_KID ? "subset_size" : "smallest_size", v->size);
 		put_count(sb, "neighbours", v->k);
 		put_count(sb, "dim", gen->d);
 		if (v->singular)
 			sb_puts(sb, ", \"singular\": true");
-		put_text(sb, "embedding_network", either(real->source.network, gen->source.network));
-		put_text(sb, "embedding_preprocess", either(real->source.preprocess, gen->source.preprocess));
-		put_text(sb, "embedding_weights", either(real->source.weights, gen->source.weights));
+		put_text(sb, "embedding_network",
+		    either(real->source.network, gen->source.network));
+		put_text(sb, "embedding_preprocess",
+		    either(real->source.preprocess, gen->source.preprocess));
+		put_text(sb, "embedding_weights",
+		    either(real->source.weights, gen->source.weights));
 		sb_puts(sb, "}\n");
 	}
 }
@@ -83,7 +86,8 @@ fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *re
 static bool
 says_nothing(const char *part)
 {
-	static const char *const generic[] = { "image", "images", "train", "test", "validation", "val", "token",
+	static const char *const generic[] =
+	    { "image", "images", "train", "test", "validation", "val", "token",
 		"inceptionv3_tokens", "metadata.jsonl", ".", "-" };
 
 	for (size_t i = 0; i < sizeof(generic) / sizeof(generic[0]); i++)
@@ -136,13 +140,15 @@ static const char *
 split_of(const struct fset *s)
 {
 	for (int64_t i = 1; s->row && i < s->n; i++)
-		if (!s->row[i].split || !s->row[0].split || strcmp(s->row[i].split, s->row[0].split) != 0)
+		if (!s->row[i].split || !s->row[0].split ||
+		    strcmp(s->row[i].split, s->row[0].split) != 0)
 			return "train";
 	return s->row && s->n && s->row[0].split ? s->row[0].split : "train";
 }
 
 void
-fidreport_mep(struct sb *sb, const struct fid_list *l, const struct fset *real, const struct fset *gen)
+fidreport_mep(struct sb *sb, const struct fid_list *l, const struct fset *real,
+    const struct fset *gen)
 {
 	static const struct { enum fid_metric m; const char *name; } rows[] = {
 		{ FID_DISTANCE, "fid_based_on_latents" }, { FID_PRECISION, "precision" },
@@ -170,10 +176,12 @@ fidreport_mep(struct sb *sb, const struct fid_list *l, const struct fset *real, 
 	free(target);
 }
 
-const char fidreport_nsw_header[] = "model_name,orig_data,synth_data,label,entropy_orig,entropy_synth,"
-	"accuracy_orig,accuracy_synth,fid\n";
+const char fidreport_nsw_header[] =
+    "model_name,orig_data,synth_data,label,entropy_orig,entropy_synth,"
+    "accuracy_orig,accuracy_synth,fid\n";
 
-/* The mean entropy of a group's shares of classes (group -1: of all rows), NAN if there are none. */
+/* The mean entropy of a group's shares of classes (group -1: of all rows), NAN if there are
+ * none. */
 static double
 entropy(const struct fset *s, int group)
 {
@@ -206,8 +214,8 @@ accuracy(const struct fset *s, int group)
 }
 
 void
-fidreport_nsw(struct sb *sb, const struct fid_list *l, const struct fset *real, const struct fset *gen,
-    const struct intern *groups, const char *model)
+fidreport_nsw(struct sb *sb, const struct fid_list *l, const struct fset *real,
+    const struct fset *gen, const struct intern *groups, const char *model)
 {
 	char *orig = fidreport_name(real->name), *synth = fidreport_name(gen->name);
 

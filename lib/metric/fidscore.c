@@ -57,7 +57,8 @@ fset_pick_group(const struct fset *from, int group, struct fset *to)
 			continue;
 		memcpy(to->x + at * to->d, from->x + i * to->d, (size_t)to->d * sizeof(*to->x));
 		if (from->p)
-			memcpy(to->p + at * to->c, from->p + i * to->c, (size_t)to->c * sizeof(*to->p));
+			memcpy(to->p + at * to->c, from->p + i * to->c,
+			    (size_t)to->c * sizeof(*to->p));
 		at++;
 	}
 }
@@ -71,12 +72,13 @@ need(const struct fset *s, int64_t n, enum fid_metric m, const char *why)
 		return err("%s: %s needs features, not statistics", s->name, fid_metric_name[m]);
 	if (s->n >= n || (s->has_moments && !s->moments.n))
 		return 0;
-	return err("%s: %" PRId64 " image%s; %s needs %" PRId64 "%s", s->name, s->n, s->n == 1 ? "" : "s",
-	    fid_metric_name[m], n, why);
+	return err("%s: %" PRId64 " image%s; %s needs %" PRId64 "%s", s->name, s->n,
+	    s->n == 1 ? "" : "s", fid_metric_name[m], n, why);
 }
 
 int
-fid_check(const struct fset *real, const struct fset *gen, const struct fid_how *how, enum fid_metric m)
+fid_check(const struct fset *real, const struct fset *gen, const struct fid_how *how,
+    enum fid_metric m)
 {
 	char why[64] = "";
 
@@ -88,7 +90,8 @@ fid_check(const struct fset *real, const struct fset *gen, const struct fid_how 
 		return need(real, 2, m, "") || need(gen, 2, m, "") ? -1 : 0;
 	case FID_IS:
 		if (!gen->has_moments && !gen->p)
-			return err("%s: no probabilities of classes for the inception_score", gen->name);
+			return err("%s: no probabilities of classes for the inception_score",
+			    gen->name);
 		snprintf(why, sizeof(why), " for %" PRId64 " splits (--splits)", how->splits);
 		return need(gen, how->splits, m, why);
 	case FID_AUTHPCT:
@@ -111,8 +114,8 @@ ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The middle 95 % of v [n], put around the value: a resampled set has fewer different images, so that its
- * distances are larger all in all, and only their spread says something. v is sorted. */
+/* The middle 95 % of v [n], put around the value: a resampled set has fewer different images, so
+ * that its distances are larger all in all, and only their spread says something. v is sorted. */
 static void
 interval(double *v, int64_t n, struct fid_value *out)
 {
@@ -170,8 +173,8 @@ mean_of(const double *v, int64_t n, const struct fid_how *how, struct fid_value 
 
 /* The distance of rows picked from each (NULL: all, or the moments). */
 static int
-distance(const struct fset *real, const int64_t *pr, const struct gauss *whole, const struct fset *gen,
-    const int64_t *pg, int64_t ng, int ddof, double *value)
+distance(const struct fset *real, const int64_t *pr, const struct gauss *whole,
+    const struct fset *gen, const int64_t *pg, int64_t ng, int ddof, double *value)
 {
 	struct gauss a = { 0 }, b = { 0 };
 	struct frechet f;
@@ -180,7 +183,8 @@ distance(const struct fset *real, const int64_t *pr, const struct gauss *whole, 
 	if (pr)
 		rc = gauss_from_rows(&a, real->x, pr, real->n, real->d, ddof);
 	if (!rc)
-		rc = pg ? gauss_from_rows(&b, gen->x, pg, ng, gen->d, ddof) : fset_gauss(gen, ddof, &b);
+		rc = pg ? gauss_from_rows(&b, gen->x, pg, ng, gen->d, ddof)
+		    : fset_gauss(gen, ddof, &b);
 	if (!rc)
 		rc = frechet(pr ? &a : whole, &b, &f);
 	gauss_release(&a);
@@ -225,7 +229,8 @@ static int
 infinity_value(const struct fset *real, const struct fset *gen, const struct fid_how *how,
     struct fid_value *out)
 {
-	int64_t first = gen->n / 10 < 2 ? 2 : gen->n / 10, *pick = xmalloc((size_t)gen->n * sizeof(*pick));
+	int64_t first = gen->n / 10 < 2 ? 2 : gen->n / 10, *pick =
+	    xmalloc((size_t)gen->n * sizeof(*pick));
 	double sx = 0, sy = 0, sxx = 0, sxy = 0;
 	const double n = INFINITY_POINTS;
 	struct gauss whole;
@@ -263,7 +268,8 @@ infinity_value(const struct fset *real, const struct fset *gen, const struct fid
 /* ---- neighbours ------------------------------------------------------------------------------ */
 
 void
-fid_nearest(const struct fset *real, const struct fset *gen, struct neighbour *near, bool *authentic)
+fid_nearest(const struct fset *real, const struct fset *gen, struct neighbour *near,
+    bool *authentic)
 {
 	struct neighbour *own;
 
@@ -278,7 +284,8 @@ fid_nearest(const struct fset *real, const struct fset *gen, struct neighbour *n
 }
 
 static void
-authpct(const struct fset *real, const struct fset *gen, const struct fid_how *how, struct fid_value *out)
+authpct(const struct fset *real, const struct fset *gen, const struct fid_how *how,
+    struct fid_value *out)
 {
 	struct neighbour *near = xmalloc((size_t)gen->n * sizeof(*near));
 	bool *authentic = xmalloc((size_t)gen->n * sizeof(*authentic));
@@ -313,14 +320,16 @@ struct parts {
 };
 
 static void
-find_parts(const struct fset *real, const struct fset *gen, const struct fid_how *how, struct parts *p)
+find_parts(const struct fset *real, const struct fset *gen, const struct fid_how *how,
+    struct parts *p)
 {
 	const size_t nr = (size_t)real->n, ng = (size_t)gen->n;
 	double *rr = radii(real, how->k), *rg = radii(gen, how->k);
 	int64_t *in_real = xmalloc(ng * sizeof(*in_real)), *in_gen = xmalloc(nr * sizeof(*in_gen)),
 	    *met = xmalloc(nr * sizeof(*met));
 
-	within(real->x, rr, real->n, gen->x, rg, gen->n, real->d, how->inclusive, in_real, in_gen, met);
+	within(real->x, rr, real->n, gen->x, rg, gen->n, real->d, how->inclusive, in_real, in_gen,
+	    met);
 	*p = (struct parts){ xmalloc(ng * sizeof(double)), xmalloc(ng * sizeof(double)),
 		xmalloc(nr * sizeof(double)), xmalloc(nr * sizeof(double)) };
 	for (size_t i = 0; i < ng; i++) {
@@ -353,7 +362,8 @@ score_value(const struct fset *gen, const struct fid_how *how, struct fid_value 
 
 		start(&r, how, "bootstrap inception_score", b);
 		for (int64_t i = 0; i < gen->n; i++)
-			memcpy(p + i * gen->c, gen->p + (int64_t)rng_below(&r, (uint64_t)gen->n) * gen->c,
+			memcpy(p + i * gen->c,
+			    gen->p + (int64_t)rng_below(&r, (uint64_t)gen->n) * gen->c,
 			    (size_t)gen->c * sizeof(*p));
 		inception_score(p, gen->n, gen->c, how->splits, &v[b], &std);
 	}
@@ -372,8 +382,8 @@ kernel_interval(const struct fset *real, const struct fset *gen, const struct fi
 	if (!how->bootstrap || !kernels_fit(real->n, gen->n))
 		return;
 	v = xmalloc((size_t)how->bootstrap * sizeof(*v));
-	kernel_bootstrap(real->x, real->n, gen->x, gen->n, real->d, out->metric == FID_CMMD, how->seed,
-	    how->bootstrap, v);
+	kernel_bootstrap(real->x, real->n, gen->x, gen->n, real->d, out->metric == FID_CMMD,
+	    how->seed, how->bootstrap, v);
 	interval(v, how->bootstrap, out);
 	free(v);
 }
@@ -390,7 +400,8 @@ one(const struct fset *real, const struct fset *gen, const struct fid_how *how, 
 	case FID_INFINITY:
 		return infinity_value(real, gen, how, out);
 	case FID_KID:
-		kid(real->x, real->n, gen->x, gen->n, real->d, how->kid_subsets, how->kid_size, how->seed, &k);
+		kid(real->x, real->n, gen->x, gen->n, real->d, how->kid_subsets, how->kid_size,
+		    how->seed, &k);
 		out->value = k.value;
 		out->std = k.std;
 		out->se = k.se;
@@ -414,9 +425,11 @@ one(const struct fset *real, const struct fset *gen, const struct fid_how *how, 
 			find_parts(real, gen, how, p);
 		out->k = how->k;
 		if (out->metric == FID_PRECISION || out->metric == FID_DENSITY)
-			mean_of(out->metric == FID_PRECISION ? p->precision : p->density, gen->n, how, out);
+			mean_of(out->metric == FID_PRECISION ? p->precision : p->density, gen->n,
+			    how, out);
 		else
-			mean_of(out->metric == FID_RECALL ? p->recall : p->coverage, real->n, how, out);
+			mean_of(out->metric == FID_RECALL ? p->recall : p->coverage, real->n, how,
+			    out);
 		if (out->metric == FID_DENSITY) {
 			out->value /= (double)how->k;
 			out->low /= (double)how->k;
@@ -427,14 +440,15 @@ one(const struct fset *real, const struct fset *gen, const struct fid_how *how, 
 }
 
 int
-fid_scores(const struct fset *real, const struct fset *gen, const struct fid_how *how, const char *group,
-    struct fid_list *list)
+fid_scores(const struct fset *real, const struct fset *gen, const struct fid_how *how,
+    const char *group, struct fid_list *list)
 {
 	struct parts p = { 0 };
 	int bad = 0;
 
 	for (int m = 0; m < FID_METRICS; m++) {
-		struct fid_value v = { (enum fid_metric)m, group, NAN, NAN, NAN, NAN, NAN, gen->n, real->n,
+		struct fid_value v = { (enum fid_metric)m, group, NAN, NAN, NAN, NAN, NAN, gen->n,
+		    real->n,
 			0, 0, 0, false };
 
 		if (!how->want[m])

@@ -12,11 +12,14 @@
 #include "metric/features.h"
 #include "metric/neighbours.h"
 
-/* The Fréchet distance; its limit for many generated images (Chong and Forsyth, Effectively unbiased FID and
- * Inception Score, 2020: a line through the distances of 15 sizes of sample over 1/size, at 0); and so on. */
-enum fid_metric { FID_DISTANCE, FID_INFINITY, FID_KID, FID_IS, FID_PRECISION, FID_RECALL, FID_DENSITY,
+/* The Fréchet distance; its limit for many generated images (Chong and Forsyth, Effectively
+ * unbiased FID and Inception Score, 2020: a line through the distances of 15 sizes of sample over
+ * 1/size, at 0); and so on. */
+enum fid_metric { FID_DISTANCE, FID_INFINITY, FID_KID, FID_IS, FID_PRECISION, FID_RECALL,
+    FID_DENSITY,
 	FID_COVERAGE, FID_AUTHPCT, FID_CMMD, FID_METRICS };
-#define FID_NAMES "fid,fid_infinity,kid,inception_score,precision,recall,density,coverage,authpct,cmmd"
+#define FID_NAMES \
+	"fid,fid_infinity,kid,inception_score,precision,recall,density,coverage,authpct,cmmd"
 extern const char *const fid_metric_name[FID_METRICS];
 /* -1 with a message: no such metric. "is" and "fd" are understood. */
 int fid_metric_find(const char *name);
@@ -50,16 +53,18 @@ struct fid_list {
 void fid_list_release(struct fid_list *);
 
 /* Is there enough for metric m? -1 with a message. */
-int fid_check(const struct fset *real, const struct fset *gen, const struct fid_how *, enum fid_metric m);
+int fid_check(const struct fset *real, const struct fset *gen, const struct fid_how *,
+    enum fid_metric m);
 /* Appends the values that are wanted, a NAN and a warning for what cannot be had. Returns how many
  * could not. */
-int fid_scores(const struct fset *real, const struct fset *gen, const struct fid_how *, const char *group,
-    struct fid_list *);
+int fid_scores(const struct fset *real, const struct fset *gen, const struct fid_how *,
+    const char *group, struct fid_list *);
 
-/* The nearest real image of each generated one, and whether it is further from it than that one's own
- * nearest neighbour among the real ones is (Alaa et al., How faithful is your synthetic data?, 2022). near:
- * [gen n]; authentic: [gen n] or NULL. */
-void fid_nearest(const struct fset *real, const struct fset *gen, struct neighbour *near, bool *authentic);
+/* The nearest real image of each generated one, and whether it is further from it than that one's
+ * own nearest neighbour among the real ones is (Alaa et al., How faithful is your synthetic data?,
+ * 2022). near: [gen n]; authentic: [gen n] or NULL. */
+void fid_nearest(const struct fset *real, const struct fset *gen, struct neighbour *near,
+    bool *authentic);
 
 /* The rows of one group; only x, p, d, n, c. To be released. */
 void fset_pick_group(const struct fset *from, int group, struct fset *to);

@@ -79,7 +79,8 @@ from_few(struct gauss *g, const float *x, const int64_t *pick, int64_t n, int64_
 }
 
 int
-gauss_from_rows(struct gauss *g, const float *x, const int64_t *pick, int64_t n, int64_t d, int ddof)
+gauss_from_rows(struct gauss *g, const float *x, const int64_t *pick, int64_t n, int64_t d,
+    int ddof)
 {
 	struct moments m;
 	int rc;

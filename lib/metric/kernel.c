@@ -11,16 +11,18 @@
 
 /* Rows of a block: long enough for BLAS, short enough that little is done twice on the diagonal. */
 enum { BLOCK = 256 };
-/* KID's subsets overlap where there are few rows: their kernels, all of them, then are kept in this many
- * bytes, instead of being worked out for each subset. */
+/* KID's subsets overlap where there are few rows: their kernels, all of them, then are kept in this
+ * many bytes, instead of being worked out for each subset. */
 #define KEPT ((int64_t)1 << 29)
 
 enum which { POLYNOMIAL, GAUSSIAN };
 static const double sigma = 10, cmmd_scale = 1000;
 
-/* Rows at .. at + n of x, perhaps picked ones, in double precision; unit: divided by their length. */
+/* Rows at .. at + n of x, perhaps picked ones, in double precision; unit: divided by their
+ * length. */
 static void
-gather(double *out, const float *x, const int64_t *pick, int64_t at, int64_t n, int64_t d, enum which k)
+gather(double *out, const float *x, const int64_t *pick, int64_t at, int64_t n, int64_t d,
+    enum which k)
 {
 	for (int64_t r = 0; r < n; r++) {
 		const float *row = x + (pick ? pick[at + r] : at + r) * d;
@@ -57,9 +59,11 @@ struct rows {
 /* Called for each block of kernels v [m][n] of rows i.. and j.. */
 typedef void block_fn(double *v, int64_t i, int64_t m, int64_t j, int64_t n, void *ctx);
 
-/* All pairs of rows; of a set with itself (b NULL) only those of blocks on and above the diagonal. */
+/* All pairs of rows; of a set with itself (b NULL) only those of blocks on and above the
+ * diagonal. */
 static void
-each_block(const struct rows *a, const struct rows *b, int64_t d, enum which k, block_fn *fn, void *ctx)
+each_block(const struct rows *a, const struct rows *b, int64_t d, enum which k, block_fn *fn,
+    void *ctx)
 {
 	double *u = xmalloc((size_t)BLOCK * (size_t)d * sizeof(*u));
 	double *v = xmalloc((size_t)BLOCK * (size_t)d * sizeof(*v));
@@ -208,8 +212,8 @@ kernels_fit(int64_t nx, int64_t ny)
 }
 
 void
-kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t subsets, int64_t size,
-    uint64_t seed, struct kid *k)
+kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t subsets,
+    int64_t size, uint64_t seed, struct kid *k)
 {
 	const struct rows a = { x, NULL, nx }, b = { y, NULL, ny };
 	const bool keep = kernels_fit(nx, ny);
@@ -232,7 +236,8 @@ kid(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64_t s
 	px = xmalloc((size_t)nx * sizeof(*px));
 	py = xmalloc((size_t)ny * sizeof(*py));
 	for (int64_t s = 0; s < subsets; s++) {
-		const double pairs = (double)size * (double)(size - 1), all = (double)size * (double)size;
+		const double pairs = (double)size * (double)(size - 1),
+		             all = (double)size * (double)size;
 		struct rng r;
 		double v;
 
@@ -289,8 +294,8 @@ weigh(struct rng *r, double *w, int64_t n)
 		w[rng_below(r, (uint64_t)n)]++;
 }
 
-/* The mean of kernels of rows weighed by u and v; of a set with itself and without bias, copies of a row do
- * not meet. */
+/* The mean of kernels of rows weighed by u and v; of a set with itself and without bias, copies of
+ * a row do not meet. */
 static double
 weighed(const struct kept *k, const double *u, int64_t n, const double *v, bool biased)
 {
@@ -315,8 +320,8 @@ weighed(const struct kept *k, const double *u, int64_t n, const double *v, bool 
 }
 
 void
-kernel_bootstrap(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, bool clip, uint64_t seed,
-    int64_t n, double *value)
+kernel_bootstrap(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, bool clip,
+    uint64_t seed, int64_t n, double *value)
 {
 	const struct rows a = { x, NULL, nx }, b = { y, NULL, ny };
 	const enum which which = clip ? GAUSSIAN : POLYNOMIAL;

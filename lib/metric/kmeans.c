@@ -31,7 +31,8 @@ take_spread(void *vp, int64_t from, int64_t rows, const float *score)
 
 	for (int64_t i = 0; i < rows; i++)
 		for (int64_t j = 0; j < s->trials; j++) {
-			double d2 = fmax(0, s->t->norm[from + i] - 2 * (double)score[i * s->trials + j]);
+			double d2 =
+			    fmax(0, s->t->norm[from + i] - 2 * (double)score[i * s->trials + j]);
 
 			d2 = fmin(d2, s->near[from + i]);
 			s->far[j * s->t->n + from + i] = d2;
@@ -78,8 +79,8 @@ spread_means(const struct kdata *t, float *c, int64_t k, struct rng *r)
 		int64_t trials = m ? s.trials : 1, best = 0, was = s.trials;
 
 		for (int64_t j = 0; j < trials; j++)
-			copy_row(t, m ? draw_row(&s, total, r) : (int64_t)rng_below(r, (uint64_t)t->n),
-			    candidate + j * t->d);
+			copy_row(t, m ? draw_row(&s, total, r)
+			    : (int64_t)rng_below(r, (uint64_t)t->n), candidate + j * t->d);
 		memset(s.gain, 0, sizeof(s.gain));
 		s.trials = trials;
 		kdata_scores(t, NULL, t->n, candidate, trials, take_spread, &s);
@@ -108,8 +109,9 @@ struct state {
 	double *part;         /* [PARTS][k,d] changes of it */
 	int64_t *count;       /* [k] */
 	int32_t *label, *old; /* [n]; old -1: in no cluster yet */
-	/* Of each row: no more than upper from its mean, no less than lower from all others (Hamerly, Making
-	 * k-means even faster, 2010). Rows whose bounds leave no doubt are not looked at. */
+	/* Of each row: no more than upper from its mean, no less than lower from all others
+	 * (Hamerly, Making k-means even faster, 2010). Rows whose bounds leave no doubt are not
+	 * looked at. */
 	double *upper, *lower;
 	int64_t *doubt, ndoubt; /* the others */
 	double slack;         /* squared: what single precision leaves open */
@@ -227,7 +229,8 @@ move_rows(void *vp, int64_t from, int64_t to, int part)
 	memset(sum, 0, (size_t)(s->k * d) * sizeof(*sum));
 	for (int64_t i = from; i < to; i++) {
 		const float *x = s->t->x + i * d;
-		double *in = sum + s->label[i] * d, *out = s->old[i] < 0 ? NULL : sum + s->old[i] * d;
+		double *in = sum + s->label[i] * d, *out = s->old[i] < 0 ? NULL : sum + s->old[i] *
+		    d;
 
 		if (s->label[i] == s->old[i])
 			continue;
@@ -266,7 +269,8 @@ farthest(const double *each, int64_t n)
 	return best;
 }
 
-/* An empty cluster takes the row that is farthest from its own mean. sum, count: of this step only. */
+/* An empty cluster takes the row that is farthest from its own mean. sum, count: of this step
+ * only. */
 static void
 fill_empty(struct state *s, double *sum, int64_t *count)
 {
@@ -310,7 +314,8 @@ move_means(struct state *s)
 		double shift = 0;
 
 		for (int64_t k = 0; count[c] > 0 && k < d; k++) {
-			double m = sum[c * d + k] / (double)count[c] - s->t->mean[k], v = m - s->center[c * d + k];
+			double m = sum[c * d + k] / (double)count[c] - s->t->mean[k],
+			       v = m - s->center[c * d + k];
 
 			shift += v * v;
 			s->center[c * d + k] = m;
@@ -426,8 +431,9 @@ take_nearest(void *vp, int64_t at, int64_t rows, const float *score)
 	}
 }
 
-/* One step: each mean moves towards the batch's rows that it is nearest to, the less the more rows it has
- * seen. Returns the batch's inertia before. The means here are those of the rows as they come. */
+/* One step: each mean moves towards the batch's rows that it is nearest to, the less the more rows
+ * it has seen. Returns the batch's inertia before. The means here are those of the rows as they
+ * come. */
 static double
 step(struct state *s, const float *rows, int64_t n, int64_t *seen)
 {
@@ -460,7 +466,8 @@ static int64_t
 mini_batches(struct state *s, const struct kmeans_opts *o, int64_t run, struct rng *r)
 {
 	const struct kdata *t = s->t;
-	int64_t steps = (t->n + o->batch - 1) / o->batch, *seen = xcalloc((size_t)s->k, sizeof(*seen)), it = 0;
+	int64_t steps = (t->n + o->batch - 1) / o->batch,
+	        *seen = xcalloc((size_t)s->k, sizeof(*seen)), it = 0;
 	float *rows = xmalloc((size_t)(o->batch * t->d) * sizeof(*rows));
 	double least = INFINITY;
 	int64_t since = 0; /* epochs without gain */
@@ -580,7 +587,8 @@ kmeans_fit(struct kmeans *m, const float *x, int64_t n, int64_t d, const struct 
 }
 
 int
-kmeans_assign(struct kmeans *m, const float *x, int64_t n, int64_t d, const float *center, int64_t k)
+kmeans_assign(struct kmeans *m, const float *x, int64_t n, int64_t d, const float *center,
+    int64_t k)
 {
 	struct state s;
 	struct kdata t;

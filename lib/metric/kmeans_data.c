@@ -154,7 +154,8 @@ biases(const struct kdata *t, const float *c, int64_t k, bool with_mean)
 		double sum = 0;
 
 		for (int64_t j = 0; j < t->d; j++)
-			sum += c[i * t->d + j] * (c[i * t->d + j] / 2.0 + (with_mean ? t->mean[j] : 0));
+			sum += c[i * t->d + j] *
+			    (c[i * t->d + j] / 2.0 + (with_mean ? t->mean[j] : 0));
 		b[i] = (float)-sum;
 	}
 	return b;
@@ -216,7 +217,8 @@ scores_device(const struct kdata *t, const int64_t *row, int64_t n, const float 
 
 		if (row)
 			gather(t, row + at, m, true, some);
-		y[p] = op_linear(row ? tensor_from(F32, 2, (int64_t[]){ m, t->d }, some) : t->piece[p], w, b);
+		y[p] = op_linear(row ? tensor_from(F32, 2, (int64_t[]){ m, t->d }, some)
+		    : t->piece[p], w, b);
 	}
 	gpu_flush();
 	for (int p = 0; p < pieces; p++) {

@@ -6,8 +6,9 @@
 
 #include <stdint.h>
 
-/* The device holds the rows less their mean, in pieces; or, where the device is the CPU itself, the products
- * are BLAS's, which work on the rows where they lie (or on a copy less the mean, where that is large). */
+/* The device holds the rows less their mean, in pieces; or, where the device is the CPU itself, the
+ * products are BLAS's, which work on the rows where they lie (or on a copy less the mean, where
+ * that is large). */
 struct kdata {
 	const float *x;        /* [n,d] */
 	int64_t n, d;
@@ -26,13 +27,14 @@ int kdata_open(struct kdata *, const float *x, int64_t n, int64_t d, bool on_dev
 bool kdata_device(void);
 void kdata_close(struct kdata *);
 
-/* x.c - |c|^2/2 for points c [k,d] (less the mean): the larger, the nearer. row [n]: only these rows, NULL:
- * all n. take is called for [at, at + rows) of row, in order, with score [rows,k]. */
+/* x.c - |c|^2/2 for points c [k,d] (less the mean): the larger, the nearer. row [n]: only these
+ * rows, NULL: all n. take is called for [at, at + rows) of row, in order, with score [rows,k]. */
 typedef void kdata_take(void *ctx, int64_t at, int64_t rows, const float *score);
 void kdata_scores(const struct kdata *, const int64_t *row, int64_t n, const float *c, int64_t k,
     kdata_take *, void *ctx);
 /* The sum of the rows' squared distances from center [k,d] (less the mean) of their label, from the
  * differences in double precision; each [n] or NULL. */
-double kdata_inertia(const struct kdata *, const double *center, const int32_t *label, double *each);
+double kdata_inertia(const struct kdata *, const double *center, const int32_t *label,
+    double *each);
 
 #endif

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* LAPACK and BLAS as Fortran has them: column-major, so that a row-major matrix is its transpose. The
- * lengths of the character arguments, which come last, are those of one letter each. */
+/* LAPACK and BLAS as Fortran has them: column-major, so that a row-major matrix is its transpose.
+ * The lengths of the character arguments, which come last, are those of one letter each. */
 void dgemm_(const char *, const char *, const int *, const int *, const int *, const double *,
     const double *, const int *, const double *, const int *, const double *, double *, const int *,
     size_t, size_t);
@@ -22,8 +22,8 @@ void dsyevd_(const char *, const char *, const int *, double *, const int *, dou
     const int *, int *, const int *, int *, size_t, size_t);
 void dgesdd_(const char *, const int *, const int *, double *, const int *, double *, double *,
     const int *, double *, const int *, double *, const int *, int *, int *, size_t);
-void dpstrf_(const char *, const int *, double *, const int *, int *, int *, const double *, double *,
-    int *, size_t);
+void dpstrf_(const char *, const int *, double *, const int *, int *, int *, const double *,
+    double *, int *, size_t);
 
 static int
 dim(int64_t n)
@@ -132,7 +132,8 @@ linalg_factor(double *a, double *f, int64_t n, int64_t *rank)
 		most = fmax(most, a[i * n + i]);
 		least = fmin(least, a[i * n + i]);
 	}
-	/* P^T a P = L L^T in LAPACK's lower triangle, which is our upper: row k of it is column k of L */
+	/* P^T a P = L L^T in LAPACK's lower triangle, which is our upper: row k of it is column k
+	 * of L */
 	if (most > 0)
 		dpstrf_("L", &ni, a, &ni, pivot, &r, &tolerance, work, &info, 1);
 	for (int64_t k = 0; k < r; k++) {

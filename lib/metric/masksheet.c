@@ -40,7 +40,8 @@ draw_mask(struct image *dst, const int32_t *label, const struct mask_pair *p, bo
 }
 
 void
-masksheet_add(struct masksheet *m, struct rec *r, const struct mask_pair *p, size_t file, double score)
+masksheet_add(struct masksheet *m, struct rec *r, const struct mask_pair *p, size_t file,
+    double score)
 {
 	size_t at = m->n;
 	const char *path;

@@ -20,9 +20,10 @@ struct masksheet {
 };
 
 void masksheet_init(struct masksheet *, size_t rows, bool binary);
-/* Keeps a record's pictures if it is among the first; score: its IoU, for the caption. Call with a lock
- * held. An image that cannot be read leaves a gap. */
-void masksheet_add(struct masksheet *, struct rec *, const struct mask_pair *, size_t file, double score);
+/* Keeps a record's pictures if it is among the first; score: its IoU, for the caption. Call with a
+ * lock held. An image that cannot be read leaves a gap. */
+void masksheet_add(struct masksheet *, struct rec *, const struct mask_pair *, size_t file,
+    double score);
 /* 0, or -1 with a message. */
 int masksheet_write(const struct masksheet *, const char *path);
 void masksheet_release(struct masksheet *);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows that are centred on their own mean and added in one product: long enough for BLAS, short enough
- * to stay in the cache. */
+/* Rows that are centred on their own mean and added in one product: long enough for BLAS, short
+ * enough to stay in the cache. */
 enum { BLOCK = 256 };
 
 void

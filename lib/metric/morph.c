@@ -121,7 +121,8 @@ morph_take_clusters(struct morph *m)
 static int
 by_text(const void *a, const void *b)
 {
-	return strcmp(((const struct morph_prompt *)a)->text, ((const struct morph_prompt *)b)->text);
+	return strcmp(((const struct morph_prompt *)a)->text,
+	    ((const struct morph_prompt *)b)->text);
 }
 
 void
@@ -190,8 +191,8 @@ rank(const struct morph *m)
 	return r;
 }
 
-/* The most prompts of each label that a set of `size` may have: the m-th of every label has more items than
- * each needs then. 0: none. */
+/* The most prompts of each label that a set of `size` may have: the m-th of every label has more
+ * items than each needs then. 0: none. */
 static int64_t
 most_prompts(const struct morph *m, const struct ranked *r, int64_t size)
 {
@@ -220,7 +221,8 @@ by_key(const void *a, const void *b)
 {
 	const struct drawn *x = a, *y = b;
 
-	return x->key != y->key ? (x->key < y->key ? -1 : 1) : x->item < y->item ? -1 : x->item > y->item;
+	return x->key != y->key ? (x->key < y->key ? -1 : 1)
+	    : x->item < y->item ? -1 : x->item > y->item;
 }
 
 /* A prompt's items (only the taken ones, if so), drawn. Caller frees. */
@@ -278,9 +280,10 @@ morph_take_balanced(struct morph *m, struct morph_balance *b, uint64_t seed)
 	for (int l = 0; l < m->nlabel; l++)
 		free(r[l].prompt);
 	free(r);
-	return b->prompts ? 0 : err("No size matches the constraints for balancing prompt building: %lld images, "
-	    "%d labels, sizes from %lld, more than %lld prompts of each label", (long long)m->rows, m->nlabel,
-	    (long long)b->first, (long long)b->least);
+	return b->prompts ? 0
+	    : err("No size matches the constraints for balancing prompt building: %lld images, "
+	    "%d labels, sizes from %lld, more than %lld prompts of each label", (long long)m->rows,
+	    m->nlabel, (long long)b->first, (long long)b->least);
 }
 
 void

@@ -63,10 +63,15 @@ head(struct sb *sb, const struct morph *m, int kind, bool looked)
 		    (long long)m->clusters.k);
 		return;
 	}
-	sb_puts(sb, "target,target_name,split_name,index,dataset_name,path,filename,img_tooltip,dataset_target");
+	sb_puts(sb,
+	    "target,target_name,split_name,index,dataset_name,path,filename,img_tooltip,"
+	    "dataset_target");
 	if (kind >= CLEAN && looked)
-		sb_puts(sb, ",mean_V,median_V,std_V,mean_S,median_S,std_S,std_H,var_L,n_contour,remove_V,remove_S,"
-		    "remove,remove_std_V,remove_std_S,remove_std,remove_std_H,remove_var_L,remove_n_contour,"
+		sb_puts(sb,
+		    ",mean_V,median_V,std_V,mean_S,median_S,std_S,std_H,var_L,n_contour,remove_V,"
+		    "remove_S,"
+		    "remove,remove_std_V,remove_std_S,remove_std,remove_std_H,remove_var_L,"
+		    "remove_n_contour,"
 		    "remove_VandS");
 	if (kind >= CLEAN)
 		sb_printf(sb, ",cluster_lbl_n%lld", (long long)m->clusters.k);
@@ -134,7 +139,8 @@ struct table {
 };
 
 static int
-write_table(const struct morph *m, const char *dir, const struct table *t, bool looked, const char *only)
+write_table(const struct morph *m, const char *dir, const struct table *t, bool looked,
+    const char *only)
 {
 	struct sb sb = { 0 };
 	char *path = path_join(dir, t->name);
@@ -145,7 +151,8 @@ write_table(const struct morph *m, const char *dir, const struct table *t, bool 
 	for (int64_t i = 0; i < m->n; i++) {
 		const struct morph_item *it = &m->item[i];
 
-		if (it->why || (it->row < 0 && !t->removed) || (it->row >= 0 && !it->taken && !t->left) ||
+		if (it->why || (it->row < 0 && !t->removed) ||
+		    (it->row >= 0 && !it->taken && !t->left) ||
 		    (t->split >= 0 && (int)it->split != t->split) ||
 		    (only && strcmp(m->label[it->label], only) != 0))
 			continue;
@@ -198,10 +205,12 @@ morph_write_mep(const struct morph *m, const char *dir, bool looked, const char 
 	int ret = make_dirs(folder);
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables) && !ret; i++)
-		ret = write_table(m, folder, &tables[i], looked, tables[i].kind == FINAL ? only : NULL);
+		ret = write_table(m, folder, &tables[i], looked, tables[i].kind == FINAL ? only
+		    : NULL);
 	if (!ret)
 		ret = write_map(m, folder, "text_2_promptidx.json", true, only) ||
-		    write_map(m, folder, "text_2_promptidx_valid_susbet.json", false, only) ? -1 : 0;
+		    write_map(m, folder, "text_2_promptidx_valid_susbet.json", false, only) ? -1
+		    : 0;
 	free(folder);
 	return ret;
 }
@@ -233,7 +242,8 @@ int
 morph_draw(const struct morph *m, const char *path, uint64_t seed)
 {
 	double *at = xmalloc((size_t)(2 * m->rows) * sizeof(*at)), lo[2] = { INFINITY, INFINITY };
-	double hi[2] = { -INFINITY, -INFINITY }, *mid = xcalloc((size_t)(2 * m->clusters.k), sizeof(*mid));
+	double hi[2] = { -INFINITY, -INFINITY }, *mid =
+	    xcalloc((size_t)(2 * m->clusters.k), sizeof(*mid));
 	struct image im = { 0 };
 	int ret = map_rows(m->x, m->rows, m->d, 20000, seed, at);
 
@@ -248,7 +258,8 @@ morph_draw(const struct morph *m, const char *path, uint64_t seed)
 		mid[2 * c + i % 2] += at[i] / (double)m->clusters.size[c];
 	}
 	for (int64_t i = 0; i < m->rows && !ret; i++) {
-		int x = place(at[2 * i], lo[0], hi[0]), y = SIDE - place(at[2 * i + 1], lo[1], hi[1]);
+		int x = place(at[2 * i], lo[0], hi[0]),
+		    y = SIDE - place(at[2 * i + 1], lo[1], hi[1]);
 		uint8_t rgb[3];
 
 		colour(m->clusters.label[i], rgb);
@@ -258,7 +269,8 @@ morph_draw(const struct morph *m, const char *path, uint64_t seed)
 		char name[24];
 
 		snprintf(name, sizeof(name), "%lld", (long long)c);
-		sheet_text(&im, place(mid[2 * c], lo[0], hi[0]), SIDE - place(mid[2 * c + 1], lo[1], hi[1]), name,
+		sheet_text(&im, place(mid[2 * c], lo[0], hi[0]),
+		    SIDE - place(mid[2 * c + 1], lo[1], hi[1]), name,
 		    (const uint8_t[3]){ 0, 0, 0 });
 	}
 	if (!ret)

@@ -37,7 +37,8 @@ static int
 want_row(struct morph *m, int64_t d)
 {
 	if (m->d && d != m->d)
-		return err("a vector of %lld numbers, not %lld as the first", (long long)d, (long long)m->d);
+		return err("a vector of %lld numbers, not %lld as the first", (long long)d,
+		    (long long)m->d);
 	m->d = d;
 	m->x = xgrow(m->x, &m->xcap, (size_t)((m->rows + 1) * d), sizeof(*m->x));
 	return 0;
@@ -53,7 +54,8 @@ inline_row(struct morph *m, const struct rec_field *f)
 	if (json_parse(&j, f->raw, f->rawlen))
 		return err_prefix("embedding");
 	if (j.v[0].type != JSON_ARRAY || j.v[0].size < 1 || want_row(m, j.v[0].size))
-		ret = j.v[0].type == JSON_ARRAY && j.v[0].size ? -1 : err("embedding: want numbers");
+		ret = j.v[0].type == JSON_ARRAY &&
+		    j.v[0].size ? -1 : err("embedding: want numbers");
 	for (int64_t i = 0; i < m->d && !ret; i++, v = j.v[v].next) {
 		ret = json_num(&j, v, &x);
 		m->x[m->rows * m->d + i] = (float)x;
@@ -74,10 +76,12 @@ file_row(struct morph *m, struct rec *r)
 	if (!t)
 		return -1;
 	if (rec_int(r, "embedding_row", &at) != 1 || at < 0 || at >= t->dim[0])
-		return err("embedding_row: want one of the %lld rows of %s", (long long)t->dim[0], path);
+		return err("embedding_row: want one of the %lld rows of %s", (long long)t->dim[0],
+		    path);
 	if (want_row(m, t->dim[1]))
 		return -1;
-	memcpy(m->x + m->rows * m->d, (const float *)t->data + at * m->d, (size_t)m->d * sizeof(*m->x));
+	memcpy(m->x + m->rows * m->d, (const float *)t->data + at * m->d,
+	    (size_t)m->d * sizeof(*m->x));
 	return 0;
 }
 
@@ -85,7 +89,8 @@ file_row(struct morph *m, struct rec *r)
 static int
 check_origin(struct morph *m, struct rec *r)
 {
-	static const char *const field[] = { "embedding_network", "embedding_preprocess", "embedding_weights" };
+	static const char *const field[] =
+	    { "embedding_network", "embedding_preprocess", "embedding_weights" };
 
 	for (int i = 0; i < 3; i++) {
 		const char *s = rec_str(r, field[i]), *first = m->origin[i];

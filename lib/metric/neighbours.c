@@ -53,8 +53,9 @@ largest(const double *v, int64_t n)
 	return most;
 }
 
-/* How far |a|^2 + |b|^2 - 2ab can be from the truth, as a share of |a|^2 + |b|^2: a sum of d products in f32
- * is off by at most d 2^-24 sum |a_i b_i| to first order, and 2 sum |a_i b_i| <= |a|^2 + |b|^2. */
+/* How far |a|^2 + |b|^2 - 2ab can be from the truth, as a share of |a|^2 + |b|^2: a sum of d
+ * products in f32 is off by at most d 2^-24 sum |a_i b_i| to first order, and 2 sum |a_i b_i| <=
+ * |a|^2 + |b|^2. */
 static double
 slack(int64_t d)
 {
@@ -98,7 +99,8 @@ struct search {
 	bool others;
 };
 
-/* The exact k of row r out of its candidates (n of them, by inexact distances of at most `off` off). */
+/* The exact k of row r out of its candidates (n of them, by inexact distances of at most `off`
+ * off). */
 static void
 settle(const struct search *s, int64_t r, struct neighbour *best, int64_t n, double off,
     struct neighbour *out)
@@ -145,18 +147,20 @@ nearest(const float *x, int64_t nx, const float *y, int64_t ny, int64_t d, int64
 				const float *line = dot + r * n;
 
 				for (int64_t c = 0; c < n; c++) {
-					const double d2 = nxs[r0 + r] + nys[c0 + c] - 2 * (double)line[c];
+					const double d2 =
+					    nxs[r0 + r] + nys[c0 + c] - 2 * (double)line[c];
 
 					if (have[r] == s.keep && d2 >= b[s.keep - 1].d2)
 						continue;
 					if (!others || r0 + r != c0 + c)
-						insert(b, &have[r], s.keep, (struct neighbour){ c0 + c, d2 });
+						insert(b, &have[r], s.keep,
+						    (struct neighbour){ c0 + c, d2 });
 				}
 			}
 		}
 		for (int64_t r = 0; r < m; r++)
-			settle(&s, r0 + r, best + r * s.keep, have[r], slack(d) * (nxs[r0 + r] + most),
-			    out + (r0 + r) * k);
+			settle(&s, r0 + r, best + r * s.keep, have[r],
+			    slack(d) * (nxs[r0 + r] + most), out + (r0 + r) * k);
 	}
 	free(dot);
 	free(best);

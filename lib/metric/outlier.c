@@ -49,7 +49,8 @@ fit_many(struct outlier *o, const float *x, int64_t n, int64_t k)
 {
 	const int64_t d = o->d;
 	struct moments m;
-	double *v = xmalloc((size_t)d * (size_t)d * sizeof(*v)), *w = xmalloc((size_t)d * sizeof(*w));
+	double *v = xmalloc((size_t)d * (size_t)d * sizeof(*v)),
+	       *w = xmalloc((size_t)d * sizeof(*w));
 	int rc;
 
 	moments_init(&m, d);
@@ -67,12 +68,14 @@ fit_many(struct outlier *o, const float *x, int64_t n, int64_t k)
 	return rc;
 }
 
-/* Fewer rows than features: x x^T [n,n] has the same eigenvalues (times n-1), and x^T u are the axes. */
+/* Fewer rows than features: x x^T [n,n] has the same eigenvalues (times n-1), and x^T u are the
+ * axes. */
 static int
 fit_few(struct outlier *o, const float *x, int64_t n, int64_t k)
 {
 	const int64_t d = o->d;
-	double *c, *u = xmalloc((size_t)n * (size_t)n * sizeof(*u)), *w = xmalloc((size_t)n * sizeof(*w));
+	double *c, *u = xmalloc((size_t)n * (size_t)n * sizeof(*u)),
+	           *w = xmalloc((size_t)n * sizeof(*w));
 	int rc;
 
 	for (int64_t i = 0; i < d; i++)

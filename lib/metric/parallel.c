@@ -27,7 +27,8 @@ run(void *vp)
 		pthread_mutex_unlock(&w->lock);
 		if (part < 0)
 			return NULL;
-		w->fn(w->ctx, w->n * part / PARALLEL_PARTS, w->n * (part + 1) / PARALLEL_PARTS, part);
+		w->fn(w->ctx, w->n * part / PARALLEL_PARTS, w->n * (part + 1) / PARALLEL_PARTS,
+		    part);
 	}
 }
 

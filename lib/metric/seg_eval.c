@@ -109,7 +109,7 @@ seg_evaluate(const struct seg_model *m, struct seg_view *v, struct loader *l,
 	return r;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------ */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 static const struct { const char *name; enum seg_metric metric; } shown[] = { { "iou", SEG_IOU },
 	{ "f1", SEG_F1 }, { "accuracy", SEG_ACCURACY }, { "recall", SEG_RECALL } };

@@ -7,17 +7,19 @@
 #include "model/seg_model.h"
 #include "nn/loader.h"
 
-/* Counts the n samples of a batch whose probabilities [N,H,W,C] stand on the device (waits). Nets of
- * softmax are judged by the likeliest class; others by the threshold, each class on its own, soft
- * masks counting where they are 1. Pixels of no class are left out (soft masks: negatives of all). */
+/* Counts the n samples of a batch whose probabilities [N,H,W,C] stand on the device (waits). Nets
+ * of softmax are judged by the likeliest class; others by the threshold, each class on its own,
+ * soft masks counting where they are 1. Pixels of no class are left out (soft masks: negatives of
+ * all). */
 void seg_count(const struct seg_model *, const struct seg_view *, struct tensor *prob, size_t n,
     const void *samples, struct seg_stats *);
 
 /* Runs the split of `view` through the net in evaluation mode. stats gets its images; *loss is the
  * mean over batches weighted by their images. 0; 1 when stop() (may be NULL) said so; -1 with a
  * message. weight: class weights for the loss, or NULL. */
-int seg_evaluate(const struct seg_model *, struct seg_view *, struct loader *, const struct seg_loss *,
-    struct tensor *weight, int (*stop)(void), struct seg_stats *, double *loss);
+int seg_evaluate(const struct seg_model *, struct seg_view *, struct loader *,
+    const struct seg_loss *, struct tensor *weight, int (*stop)(void), struct seg_stats *,
+    double *loss);
 
 /* The fields that records carry: iou, f1, accuracy, recall (micro), the same with _macro,
  * recall_imagewise, and the arrays class, class_iou, class_f1, class_accuracy, class_recall when

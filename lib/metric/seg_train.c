@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- records ----------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void
 put_num(struct sb *sb, const char *key, double v)
@@ -33,7 +33,7 @@ say(struct sb *sb)
 	sb_release(sb);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 static void
 put_state(const struct seg_trainer *t, struct sb *sb)
@@ -42,9 +42,9 @@ put_state(const struct seg_trainer *t, struct sb *sb)
 
 	sb_printf(sb, "{\"epoch\":%" PRId64 ",\"position\":%" PRId64 ",\"step\":%" PRId64
 	    ",\"loss_n\":%" PRId64 ",\"best_step\":%" PRId64 ",\"best_epoch\":%" PRId64
-	    ",\"waited\":%" PRId64 ",\"stopped\":%s,\"seed\":\"%" PRIu64 "\"", p->epoch, p->position,
-	    p->step, p->loss_n, p->best_step, p->best_epoch, p->waited, p->stopped ? "true" : "false",
-	    t->set.seed);
+	    ",\"waited\":%" PRId64 ",\"stopped\":%s,\"seed\":\"%" PRIu64 "\"", p->epoch,
+	    p->position, p->step, p->loss_n, p->best_step, p->best_epoch, p->waited,
+	    p->stopped ? "true" : "false", t->set.seed);
 	put_num(sb, "loss_sum", p->loss_sum);
 	put_num(sb, "best", p->best); /* null: none yet */
 	sb_puts(sb, "}\n");
@@ -56,7 +56,8 @@ get_state(void *ctx, const struct json *j)
 	struct seg_trainer *t = ctx;
 	struct seg_progress *p = &t->at;
 	const struct ckpt_int ints[] = { { "epoch", &p->epoch, 0 }, { "position", &p->position, 0 },
-		{ "step", &p->step, 0 }, { "loss_n", &p->loss_n, 0 }, { "best_step", &p->best_step, 0 },
+		{ "step", &p->step, 0 }, { "loss_n", &p->loss_n, 0 },
+		    { "best_step", &p->best_step, 0 },
 		{ "best_epoch", &p->best_epoch, 0 }, { "waited", &p->waited, 0 } };
 	int best = json_get(j, 0, "best");
 
@@ -81,8 +82,8 @@ config_text(const struct seg_trainer *t, bool whole)
 	if (whole) {
 		sb_printf(&sb, ",\"monitor\":\"%s\"", t->set.monitor);
 		put_num(&sb, "value", t->at.best);
-		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",%s", t->at.step, t->at.epoch,
-		    t->set.provenance);
+		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",%s", t->at.step,
+		    t->at.epoch, t->set.provenance);
 	}
 	sb_puts(&sb, whole ? "}\n" : "}");
 	return sb.s;
@@ -127,8 +128,9 @@ read_losses(struct seg_trainer *t)
 		double v = tensor_item(t->pending[i]);
 
 		if (!isfinite(v))
-			die("the loss is %g near step %" PRId64 " (a smaller --lr or --clip may help)", v,
-			    t->at.step);
+			die("the loss is %g near step %" PRId64
+			    " (a smaller --lr or --clip may help)",
+			    v, t->at.step);
 		sum += v * (double)t->pending_n[i];
 		n += t->pending_n[i];
 		tensor_drop(t->pending[i]);
@@ -152,8 +154,8 @@ save(struct seg_trainer *t, bool best)
 	r = ckpt_begin(&c, t->set.run, name);
 	if (!r)
 		r = write_all(t, &c) ? ckpt_abort(&c) : ckpt_commit(&c);
-	if (r || ckpt_link(t->set.run, "last", name) || (best && ckpt_link(t->set.run, "best", name)) ||
-	    ckpt_prune(t->set.run, t->set.keep))
+	if (r || ckpt_link(t->set.run, "last", name) ||
+	    (best && ckpt_link(t->set.run, "best", name)) || ckpt_prune(t->set.run, t->set.keep))
 		die("%s", errmsg());
 	sb_printf(&sb, "{\"kind\":\"checkpoint\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
 	    ",\"best\":%s,\"model\":", t->at.step, t->at.epoch, best ? "true" : "false");
@@ -171,7 +173,8 @@ heed_signals(struct seg_trainer *t)
 	if (!stop_wanted())
 		return;
 	save(t, false);
-	warn("stopped by signal %d at step %" PRId64 "; --resume goes on", stop_wanted(), t->at.step);
+	warn("stopped by signal %d at step %" PRId64 "; --resume goes on", stop_wanted(),
+	    t->at.step);
 	stop_exit();
 }
 
@@ -200,7 +203,8 @@ same_model(const struct seg_trainer *t, const char *dir)
 static int
 resume_from(struct seg_trainer *t, const char *dir)
 {
-	char *weights = path_join(dir, "weights.safetensors"), *optim = path_join(dir, "optimizer.safetensors");
+	char *weights = path_join(dir, "weights.safetensors"),
+	     *optim = path_join(dir, "optimizer.safetensors");
 	int r = same_model(t, dir) || params_load_file(&t->model->net.ps, weights, 0) ||
 	    optim_load(&t->optim, optim) || ckpt_read_state(dir, get_state, t) ? -1 : 0;
 
@@ -209,7 +213,7 @@ resume_from(struct seg_trainer *t, const char *dir)
 	return r;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 int
 seg_train_open(struct seg_trainer *t, bool resume)
@@ -224,14 +228,15 @@ seg_train_open(struct seg_trainer *t, bool resume)
 
 		seg_view_init(v, t->data, s, s == SET_TRAIN ? t->augment : NULL, t->set.seed, unit);
 		if (v->n)
-			t->loader[s] = loader_new(seg_sample, v, seg_sample_bytes(v), (size_t)t->set.batch,
-			    t->jobs);
+			t->loader[s] = loader_new(seg_sample, v, seg_sample_bytes(v),
+			    (size_t)t->set.batch, t->jobs);
 	}
 	if (!t->view[SET_TRAIN].n) {
 		free(last);
 		return err("no image to train on");
 	}
-	batches = (int64_t)((t->view[SET_TRAIN].n + (size_t)t->set.batch - 1) / (size_t)t->set.batch);
+	batches =
+	    (int64_t)((t->view[SET_TRAIN].n + (size_t)t->set.batch - 1) / (size_t)t->set.batch);
 	t->steps = t->set.epochs * ((batches + t->set.accumulate - 1) / t->set.accumulate);
 	if (t->set.max_steps && t->set.max_steps < t->steps)
 		t->steps = t->set.max_steps;
@@ -258,7 +263,7 @@ seg_train_close(struct seg_trainer *t)
 	free(t->pending_n);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* norm: of the gradients, on the device, or NULL. */
 static void
@@ -267,12 +272,14 @@ say_step(struct seg_trainer *t, double lr, const struct tensor *norm)
 	double loss = read_losses(t), now = now_s(); /* waits for the device */
 	struct sb sb = { 0 };
 
-	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step, t->at.epoch);
+	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
+	    t->at.epoch);
 	put_num(&sb, "loss", loss);
 	put_num(&sb, "lr", lr);
 	if (norm)
 		put_num(&sb, "grad_norm", tensor_item(norm));
-	put_num(&sb, "images_per_s", now > t->since ? round(1e3 * (double)t->images / (now - t->since)) / 1e3 : 0);
+	put_num(&sb, "images_per_s",
+	    now > t->since ? round(1e3 * (double)t->images / (now - t->since)) / 1e3 : 0);
 	if (t->set.train_metrics)
 		seg_put_scores(t->model, &t->train_stats, &sb);
 	say(&sb);
@@ -345,8 +352,10 @@ run_epoch(struct seg_trainer *t, struct progress *bar)
 
 	loader_shuffle(order, v->id, v->n, t->set.seed, (uint64_t)t->at.epoch);
 	if (done < v->n)
-		loader_start(t->loader[SET_TRAIN], order + done, v->n - done, (uint64_t)t->at.epoch);
-	while (t->at.position < batches && !finished(t) && (b = loader_next(t->loader[SET_TRAIN]))) {
+		loader_start(t->loader[SET_TRAIN], order + done, v->n - done,
+		    (uint64_t)t->at.epoch);
+	while (
+	    t->at.position < batches && !finished(t) && (b = loader_next(t->loader[SET_TRAIN]))) {
 
 		if (b->error) {
 			r = err("%s", b->error);
@@ -370,7 +379,7 @@ run_epoch(struct seg_trainer *t, struct progress *bar)
 	return r;
 }
 
-/* ---- judging ----------------------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* The monitored value among the scores; *up: larger is better. */
 static double
@@ -395,19 +404,22 @@ judge(struct seg_trainer *t, int split, const char *kind, double *value, bool *u
 	int r;
 
 	seg_stats_init(&st, t->model->spec.classes);
-	r = seg_evaluate(t->model, &t->view[split], t->loader[split], &t->loss, t->weight, stop_wanted, &st,
-	    &loss);
+	r = seg_evaluate(t->model, &t->view[split], t->loader[split], &t->loss, t->weight,
+	    stop_wanted, &st, &loss);
 	if (r == 1)
 		heed_signals(t);
 	if (!r) {
 		*value = monitored(t->set.monitor, &st, loss, up);
-		sb_printf(&sb, "{\"kind\":\"%s\",\"split\":\"%s\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
-		    ",\"n\":%zu", kind, split_set_name[split], t->at.step, t->at.epoch, t->view[split].n);
+		sb_printf(&sb,
+		    "{\"kind\":\"%s\",\"split\":\"%s\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
+		    ",\"n\":%zu",
+		    kind, split_set_name[split], t->at.step, t->at.epoch, t->view[split].n);
 		put_num(&sb, "loss", loss);
 		if (split == SET_VALIDATION && t->at.loss_n)
 			put_num(&sb, "train_loss", t->at.loss_sum / (double)t->at.loss_n);
 		seg_put_scores(t->model, &st, &sb);
-		put_num(&sb, "images_per_s", round(1e3 * (double)t->view[split].n / (now_s() - start)) / 1e3);
+		put_num(&sb, "images_per_s",
+		    round(1e3 * (double)t->view[split].n / (now_s() - start)) / 1e3);
 		say(&sb);
 	}
 	seg_stats_release(&st);
@@ -450,7 +462,8 @@ validate(struct seg_trainer *t)
 static int
 result(struct seg_trainer *t)
 {
-	char *best = path_join(t->set.run, "best"), *weights = path_join(best, "weights.safetensors");
+	char *best = path_join(t->set.run, "best"),
+	     *weights = path_join(best, "weights.safetensors");
 	struct sb sb = { 0 };
 	double v = NAN;
 	bool up;
@@ -463,9 +476,9 @@ result(struct seg_trainer *t)
 		sb_puts(&sb, "{\"kind\":\"result\",\"model\":");
 		json_put_str(&sb, best, strlen(best));
 		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",\"best_step\":%" PRId64
-		    ",\"best_epoch\":%" PRId64 ",\"stopped_early\":%s,\"metric\":\"%s\"", t->at.step,
-		    t->at.epoch, t->at.best_step, t->at.best_epoch, t->at.stopped ? "true" : "false",
-		    t->set.monitor);
+		    ",\"best_epoch\":%" PRId64 ",\"stopped_early\":%s,\"metric\":\"%s\"",
+		    t->at.step, t->at.epoch, t->at.best_step, t->at.best_epoch,
+		    t->at.stopped ? "true" : "false", t->set.monitor);
 		put_num(&sb, "value", t->at.best);
 		if (t->view[SET_TEST].n)
 			put_num(&sb, "test_value", v);
@@ -476,9 +489,9 @@ result(struct seg_trainer *t)
 	return r;
 }
 
-/* What follows a pass through the training split: validation and a checkpoint, if they are due. A run
- * that stops within an epoch (max_steps) is judged as well, but what it saves is the state within the
- * epoch, so that it can go on as if it had not stopped. */
+/* What follows a pass through the training split: validation and a checkpoint, if they are due. A
+ * run that stops within an epoch (max_steps) is judged as well, but what it saves is the state
+ * within the epoch, so that it can go on as if it had not stopped. */
 static int
 close_epoch(struct seg_trainer *t, bool partial)
 {

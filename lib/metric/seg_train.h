@@ -1,9 +1,9 @@
 /*
  * The training of a segmentation model: steps, validation, early stopping, checkpoints, records.
  *
- * What a run has done so far is small (struct seg_progress) and stands, with weights and optimiser, in
- * every checkpoint; every random number is a function of the seed and of where the run is. So a run
- * that is stopped and resumed goes on bit for bit as it would have, on the same device.
+ * What a run has done so far is small (struct seg_progress) and stands, with weights and optimiser,
+ * in every checkpoint; every random number is a function of the seed and of where the run is. So a
+ * run that is stopped and resumed goes on bit for bit as it would have, on the same device.
  */
 #ifndef METRIC_SEG_TRAIN_H
 #define METRIC_SEG_TRAIN_H
@@ -71,8 +71,8 @@ struct seg_trainer {
  * where it exists, which is an error otherwise. 0, or -1 with a message. */
 int seg_train_open(struct seg_trainer *, bool resume);
 void seg_train_close(struct seg_trainer *);
-/* Trains to the end, writing records to standard output and checkpoints to the run's folder. A signal
- * (base/sig.h) saves and ends the program. 0, or -1 with a message. */
+/* Trains to the end, writing records to standard output and checkpoints to the run's folder. A
+ * signal (base/sig.h) saves and ends the program. 0, or -1 with a message. */
 int seg_train(struct seg_trainer *);
 
 #endif

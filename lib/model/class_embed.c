@@ -34,7 +34,8 @@ class_config_get(struct class_config *c, const struct json *j, int v)
 		const char *s = json_str(j, e, &mem);
 
 		if (!s || strlen(s) >= CLASS_LABEL)
-			ret = err("class embedding: label %d is no text of less than %d bytes", i, CLASS_LABEL);
+			ret = err("class embedding: label %d is no text of less than %d bytes", i,
+			    CLASS_LABEL);
 		else
 			strcpy(c->label[i], s);
 	}
@@ -47,8 +48,10 @@ class_config_get(struct class_config *c, const struct json *j, int v)
 void
 class_config_put(const struct class_config *c, struct sb *sb)
 {
-	sb_printf(sb, "{\n  \"_class_name\": \"ClassEmbedding\",\n  \"num_classes\": %d,\n  \"tokens\": %d,\n"
-	    "  \"width\": %d,\n  \"labels\": [", c->classes, c->tokens, c->width);
+	sb_printf(sb,
+	    "{\n  \"_class_name\": \"ClassEmbedding\",\n  \"num_classes\": %d,\n  \"tokens\": %d,\n"
+	    "  \"width\": %d,\n  \"labels\": [",
+	    c->classes, c->tokens, c->width);
 	for (int i = 0; i < c->classes; i++) {
 		sb_puts(sb, i ? ", " : "");
 		json_put_str(sb, c->label[i], strlen(c->label[i]));
@@ -73,7 +76,8 @@ class_config_find(const struct class_config *c, const char *label)
 }
 
 int
-class_embed_init(struct class_embed *m, const struct class_config *cfg, enum dtype dtype, bool train)
+class_embed_init(struct class_embed *m, const struct class_config *cfg, enum dtype dtype,
+    bool train)
 {
 	*m = (struct class_embed){ .cfg = *cfg };
 	params_init(&m->ps, dtype, train);

@@ -1,7 +1,8 @@
 /*
- * Classes instead of text: a table of states, one row a class, viewed as [tokens, width] and put in the
- * place of the text encoder's states. The folder class_embedding/ of a model: config.json with
- * num_classes, tokens, width and the classes' labels, and one tensor, weight [classes, tokens * width].
+ * Classes instead of text: a table of states, one row a class, viewed as [tokens, width] and put in
+ * the place of the text encoder's states. The folder class_embedding/ of a model: config.json with
+ * num_classes, tokens, width and the classes' labels, and one tensor, weight [classes, tokens
+ * * width].
  */
 #ifndef MODEL_CLASS_EMBED_H
 #define MODEL_CLASS_EMBED_H

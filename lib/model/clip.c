@@ -31,7 +31,8 @@ clip_config_get(struct clip_config *c, const struct json *j, int v)
 	    json_member_num(j, v, "layer_norm_eps", &c->eps))
 		ret = -1;
 	else if (c->width % c->heads)
-		ret = err("hidden_size %d is not a multiple of num_attention_heads %d", c->width, c->heads);
+		ret = err("hidden_size %d is not a multiple of num_attention_heads %d", c->width,
+		    c->heads);
 	else if (name && strcmp(name, "gelu") == 0)
 		c->act = ACT_GELU;
 	else if (!name || strcmp(name, "quick_gelu") != 0)
@@ -43,12 +44,15 @@ clip_config_get(struct clip_config *c, const struct json *j, int v)
 void
 clip_config_put(const struct clip_config *c, struct sb *sb)
 {
-	sb_printf(sb, "{\n  \"architectures\": [\"CLIPTextModel\"],\n  \"model_type\": \"clip_text_model\",\n"
+	sb_printf(sb,
+	    "{\n  \"architectures\": [\"CLIPTextModel\"],\n  \"model_type\": \"clip_text_model\",\n"
 	    "  \"vocab_size\": %d,\n  \"max_position_embeddings\": %d,\n  \"hidden_size\": %d,\n"
-	    "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n  \"intermediate_size\": %d,\n"
+	    "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n  "
+	    "\"intermediate_size\": %d,\n"
 	    "  \"projection_dim\": %d,\n  \"hidden_act\": \"%s\",\n  \"layer_norm_eps\": %g,\n"
-	    "  \"attention_dropout\": 0.0\n}\n", c->vocab, c->length, c->width, c->layers, c->heads, c->mlp,
-	    c->projection, c->act == ACT_GELU ? "gelu" : "quick_gelu", c->eps);
+	    "  \"attention_dropout\": 0.0\n}\n",
+	    c->vocab, c->length, c->width, c->layers, c->heads, c->mlp, c->projection,
+	    c->act == ACT_GELU ? "gelu" : "quick_gelu", c->eps);
 }
 
 int
@@ -97,8 +101,9 @@ layer_forward(const struct clip_layer *l, const struct clip_config *c, struct te
 
 	scope_open();
 	h = ln_layer_forward(&l->norm1, x);
-	h = op_attention(linear_layer_forward(&l->q, h, ACT_NONE), linear_layer_forward(&l->k, h, ACT_NONE),
-	    linear_layer_forward(&l->v, h, ACT_NONE), c->heads, 0, true);
+	h = op_attention(linear_layer_forward(&l->q, h, ACT_NONE),
+	    linear_layer_forward(&l->k, h, ACT_NONE), linear_layer_forward(&l->v, h, ACT_NONE),
+	    c->heads, 0, true);
 	x = op_add(x, linear_layer_forward(&l->out, h, ACT_NONE));
 	h = linear_layer_forward(&l->fc1, ln_layer_forward(&l->norm2, x), c->act);
 	return scope_keep(op_add(x, linear_layer_forward(&l->fc2, h, ACT_NONE)));

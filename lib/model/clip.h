@@ -31,8 +31,8 @@ int clip_config_get(struct clip_config *, const struct json *, int v);
 void clip_config_put(const struct clip_config *, struct sb *); /* as config.json */
 int clip_init(struct clip *, const struct clip_config *, enum dtype, bool train);
 void clip_release(struct clip *);
-/* ids [N,T] I32, T at most `length` -> [N,T,width], after the final norm. hidden: NULL, or [layers+1],
- * for the states after the embeddings and after each layer. */
+/* ids [N,T] I32, T at most `length` -> [N,T,width], after the final norm. hidden: NULL, or
+ * [layers+1], for the states after the embeddings and after each layer. */
 struct tensor *clip_forward(const struct clip *, struct tensor *ids, struct tensor **hidden);
 
 #endif

@@ -63,7 +63,8 @@ effnet_channels(const struct effnet_config *cfg, int *c)
 		c[i + 1] = cfg->out[feature_after[i]];
 }
 
-/* "same" padding of an input of *size, which becomes the output's; odd padding goes right and below. */
+/* "same" padding of an input of *size, which becomes the output's; odd padding goes right and
+ * below. */
 static struct conv
 same_padding(int *size, int k, int stride)
 {
@@ -84,16 +85,18 @@ static void
 block_init(struct effnet_block *b, struct params *ps, const char *name, int st, int in, int out,
     bool first, int *size)
 {
-	int k = stage[st].kernel, stride = first ? stage[st].stride : 1, mid = in * stage[st].expand;
+	int k = stage[st].kernel, stride = first ? stage[st].stride : 1,
+	    mid = in * stage[st].expand;
 	int squeezed = in / 4 > 1 ? in / 4 : 1;
 	struct conv geo;
 
 	b->has_expand = stage[st].expand != 1;
-	/* The original compares a stage's own stride, a list, with 1: its first block has no shortcut. */
+	/* The original compares a stage's own stride, a list, with 1: its first block has no
+	 * shortcut. */
 	b->skip = !first && in == out;
 	if (b->has_expand) {
-		conv_layer_init(&b->expand, ps, in, mid, 1, (struct conv){ 0 }, false, "%s._expand_conv",
-		    name);
+		conv_layer_init(&b->expand, ps, in, mid, 1, (struct conv){ 0 }, false,
+		    "%s._expand_conv", name);
 		bn_layer_init(&b->bn0, ps, mid, bn_momentum, bn_eps, "%s._bn0", name);
 	}
 	geo = same_padding(size, k, stride);
@@ -108,8 +111,8 @@ block_init(struct effnet_block *b, struct params *ps, const char *name, int st, 
 }
 
 void
-effnet_init(struct effnet *e, struct params *ps, const char *prefix, const struct effnet_config *cfg,
-    int in_channels)
+effnet_init(struct effnet *e, struct params *ps, const char *prefix,
+    const struct effnet_config *cfg, int in_channels)
 {
 	int size = cfg->image_size, in = cfg->stem, n = 0;
 	char name[128];
@@ -127,7 +130,8 @@ effnet_init(struct effnet *e, struct params *ps, const char *prefix, const struc
 			block_init(&e->block[n++], ps, name, s, in, cfg->out[s], i == 0, &size);
 			in = cfg->out[s];
 		}
-	conv_layer_init(&e->head, ps, in, cfg->head, 1, (struct conv){ 0 }, false, "%s_conv_head", prefix);
+	conv_layer_init(&e->head, ps, in, cfg->head, 1, (struct conv){ 0 }, false, "%s_conv_head",
+	    prefix);
 	bn_layer_init(&e->bn1, ps, cfg->head, bn_momentum, bn_eps, "%s_bn1", prefix);
 }
 

@@ -3,8 +3,8 @@
  * _conv_stem, _bn0, _blocks.N._expand_conv, ..., _conv_head, _bn1. The last two stand in the file
  * and take no part in the features.
  *
- * Padding is TensorFlow's "same" for the net's own image size (224 for b0, 260 for b2), fixed when the
- * net is made and kept for inputs of any size, as the original does.
+ * Padding is TensorFlow's "same" for the net's own image size (224 for b0, 260 for b2), fixed when
+ * the net is made and kept for inputs of any size, as the original does.
  */
 #ifndef MODEL_EFFICIENTNET_H
 #define MODEL_EFFICIENTNET_H
@@ -44,8 +44,8 @@ void effnet_init(struct effnet *, struct params *, const char *prefix, const str
 void effnet_release(struct effnet *);
 /* Channels of the features at 1/2, 1/4, ..., 1/32 of the image: c[0..4]. */
 void effnet_channels(const struct effnet_config *, int *c);
-/* x [N,H,W,in] -> f[0..depth): [N,H/2,W/2,c0], ... In training whole samples of a block's branch are
- * dropped (drop-connect) by seed, which the caller changes at every step. */
+/* x [N,H,W,in] -> f[0..depth): [N,H/2,W/2,c0], ... In training whole samples of a block's branch
+ * are dropped (drop-connect) by seed, which the caller changes at every step. */
 void effnet_features(const struct effnet *, struct tensor *x, bool train, uint64_t seed, int depth,
     struct tensor **f);
 

@@ -51,7 +51,8 @@ announce(struct params *ps, const char *name, struct resnet *res)
 	default:
 		resnet_config_named(&rc, name);
 		resnet_init(res, ps, "", &rc, 3);
-		linear_layer_init(&fc, ps, (int64_t)rc.width[3] * rc.expansion, imagenet_classes, true, "fc");
+		linear_layer_init(&fc, ps, (int64_t)rc.width[3] * rc.expansion, imagenet_classes,
+		    true, "fc");
 	}
 }
 
@@ -66,7 +67,8 @@ ends(const char *s, const char *with)
 static void
 first_values(const struct param *p, bool vit, uint64_t seed, float *v)
 {
-	bool gain = ends(p->name, "weight") || ends(p->name, "running_var") || ends(p->name, "gamma");
+	bool gain =
+	    ends(p->name, "weight") || ends(p->name, "running_var") || ends(p->name, "gamma");
 
 	if (strstr(p->name, "token") || strstr(p->name, "pos") || strstr(p->name, "embedding"))
 		init_values(p, INIT_NORMAL, p->kind == PARAM_CONV ? 0.05 : 0.2, seed, v);
@@ -84,8 +86,9 @@ embed_init(struct weights *w, const char *path, const char *name, uint64_t seed)
 	struct params ps;
 
 	if (kind_of(name) == KIND_NONE)
-		return err("%s: no network that makes features: inception, resnet(18|34|50|101|152), %s", name,
-		    vit_names);
+		return err(
+		    "%s: no network that makes features: inception, resnet(18|34|50|101|152), %s",
+		    name, vit_names);
 	was = params_outline(true);
 	params_init(&ps, F32, false);
 	announce(&ps, name, &res);

@@ -76,7 +76,8 @@ resize_tf1(float *dst, const float *src, int h, int w, int side)
 		for (int y = 0; y < side; y++) {
 			float fy = (float)y * sy;
 			int y0 = (int)fy, y1 = y0 + 1 < h ? y0 + 1 : h - 1;
-			const float *top = src + (size_t)y0 * (size_t)w, *low = src + (size_t)y1 * (size_t)w;
+			const float *top = src + (size_t)y0 * (size_t)w,
+			            *low = src + (size_t)y1 * (size_t)w;
 
 			fy -= (float)y0;
 			for (int x = 0; x < side; x++) {
@@ -149,7 +150,8 @@ resize_crop(struct image *dst, const struct image *im, int to, int side, enum im
 	if (other > IMAGE_MAX_SIDE)
 		return err("%d x %d pixels: too narrow for its length", im->w, im->h);
 	image_resize(&r, im, w, h, f);
-	image_crop(dst, &r, (int)nearbyint((w - side) / 2.0), (int)nearbyint((h - side) / 2.0), side, side);
+	image_crop(dst, &r, (int)nearbyint((w - side) / 2.0), (int)nearbyint((h - side) / 2.0),
+	    side, side);
 	image_release(&r);
 	return 0;
 }
@@ -178,7 +180,8 @@ prepare_bytes(enum embed_prep p, int side, const struct image *im, float *out)
 		image_convert(&sized, 3, 8);
 		break;
 	default:
-		ret = resize_crop(&sized, im, to, side, p == PREP_IMAGENET ? FILTER_BILINEAR : FILTER_BICUBIC);
+		ret = resize_crop(&sized, im, to, side, p == PREP_IMAGENET ? FILTER_BILINEAR
+		    : FILTER_BICUBIC);
 	}
 	if (!ret)
 		finish_bytes(&sized, norm, out);

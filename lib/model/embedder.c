@@ -50,7 +50,10 @@ open_inception(struct embedder *e, const char *layer, const struct safetensors *
 	} else if (layer) {
 		e->dim = atoi(layer);
 		if (!inception_has(e->dim) || strlen(layer) > 4)
-			return err("inception has no layer '%s': 64, 192, 768, 2048, logits, logits-unbiased", layer);
+			return err(
+			    "inception has no layer '%s': 64, 192, 768, 2048, logits, "
+			    "logits-unbiased",
+			    layer);
 		e->classes = e->dim == INCEPTION_DIM ? INCEPTION_CLASSES : 0;
 	}
 	return inception_load(&e->inception, st);
@@ -73,8 +76,8 @@ config_beside(const char *weights)
 static const char *
 family_of(const struct vit_config *c)
 {
-	return c->layout == VIT_CLIP ? "clip" : c->layout == VIT_DINOV2 || c->layout == VIT_DINOV2_HF ?
-	    "dinov2" : "dino";
+	return c->layout == VIT_CLIP ? "clip" : c->layout == VIT_DINOV2 ||
+	    c->layout == VIT_DINOV2_HF ? "dinov2" : "dino";
 }
 
 /* Is the file's net the one asked for: the family alone, or one of it by name? */
@@ -90,8 +93,8 @@ check_vit(const struct vit_config *c, const char *name, const struct safetensors
 		return err("%s: holds a net of %s, not %s", st->path, family, name);
 	if (want.width != c->width || want.depth != c->depth || want.patch != c->patch ||
 	    want.registers != c->registers)
-		return err("%s: holds %s of width %d, %d blocks, patch %d, %d registers: not %s", st->path, family,
-		    c->width, c->depth, c->patch, c->registers, name);
+		return err("%s: holds %s of width %d, %d blocks, patch %d, %d registers: not %s",
+		    st->path, family, c->width, c->depth, c->patch, c->registers, name);
 	return 0;
 }
 
@@ -192,12 +195,14 @@ choose_prep(struct embedder *e, const char *name, int side)
 	if (!side)
 		side = embed_prep_side(e->prep);
 	if (inception && side < 75)
-		return err("%s takes pictures of 75 pixels a side or more, not %d", e->network, side);
+		return err("%s takes pictures of 75 pixels a side or more, not %d", e->network,
+		    side);
 	if (e->vit.block && side % e->vit.cfg.patch)
 		return err("%s takes pictures whose side is a multiple of %d, not %d", e->network,
 		    e->vit.cfg.patch, side);
 	if (e->family == RESNET && side < 32)
-		return err("%s takes pictures of 32 pixels a side or more, not %d", e->network, side);
+		return err("%s takes pictures of 32 pixels a side or more, not %d", e->network,
+		    side);
 	e->side = side;
 	snprintf(e->prep_id, sizeof(e->prep_id), side == embed_prep_side(e->prep) ? "%s" : "%s:%d",
 	    embed_prep_name(e->prep), side);
@@ -213,11 +218,12 @@ is_folder(const char *path)
 }
 
 int
-embedder_open(struct embedder **ep, const char *network, const char *weights, const char *preprocess,
-    int side)
+embedder_open(struct embedder **ep, const char *network, const char *weights,
+    const char *preprocess, int side)
 {
 	struct embedder *e = xcalloc(1, sizeof(*e));
-	char *path = is_folder(weights) ? xasprintf("%s/model.safetensors", weights) : xstrdup(weights);
+	char *path = is_folder(weights) ? xasprintf("%s/model.safetensors", weights)
+	    : xstrdup(weights);
 	struct weights w;
 	int ret = weights_open_file(&w, path);
 
@@ -350,7 +356,8 @@ embedder_run_prepared(struct embedder *e, const float *in, int n, float *feature
 	if (logits && !e->classes)
 		die("embedder: %s has no logits", e->network);
 	scope_open();
-	f = forward(e, tensor_from(F32, 4, (int64_t[]){ n, e->side, e->side, 3 }, in), logits ? &l : NULL);
+	f = forward(e, tensor_from(F32, 4, (int64_t[]){ n, e->side, e->side, 3 }, in),
+	    logits ? &l : NULL);
 	tensor_get(f, features);
 	if (logits)
 		tensor_get(l, logits);

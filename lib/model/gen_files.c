@@ -36,7 +36,8 @@ is_empty(const char *path)
 }
 
 int
-gen_files_open(struct gen_files *g, enum gen_layout layout, const char *dir, const char *ext, int64_t chunk)
+gen_files_open(struct gen_files *g, enum gen_layout layout, const char *dir, const char *ext,
+    int64_t chunk)
 {
 	size_t n = strlen(dir);
 
@@ -102,7 +103,8 @@ static void
 put_plain(struct sb *sb, const char *id)
 {
 	for (const char *s = id; *s; s++) {
-		bool odd = *s == '/' || (unsigned char)*s < 0x20 || *s == 0x7f || (s == id && *s == '.');
+		bool odd =
+		    *s == '/' || (unsigned char)*s < 0x20 || *s == 0x7f || (s == id && *s == '.');
 
 		sb_putc(sb, odd ? '_' : *s);
 	}
@@ -112,13 +114,15 @@ static void
 put_mep(struct sb *sb, const struct gen_files *g, const char *id, int64_t k, const char *label,
     const char *prompt_idx, uint64_t seed)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char letters[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	struct rng r;
 
 	put_plain(sb, label);
 	sb_puts(sb, "_prompt_");
 	put_plain(sb, prompt_idx);
-	sb_printf(sb, "_batch%lld_im%lld_", (long long)(k / g->per_batch), (long long)(k % g->per_batch));
+	sb_printf(sb, "_batch%lld_im%lld_", (long long)(k / g->per_batch),
+	    (long long)(k % g->per_batch));
 	rng_init(&r, seed, rng_stream("file name", id));
 	for (int i = 0; i < 25; i++)
 		sb_putc(sb, letters[rng_below(&r, sizeof(letters) - 1)]);
@@ -235,7 +239,8 @@ void
 gen_text_make(struct gen_text *t, const struct sd_job *j, const char *model, const char *lora,
     enum noise_kind noise)
 {
-	static const char *const sampler[] = { "DDPM", "DDIM", "PLMS", "Euler", "Euler a", "Heun", "DPM++ 2M",
+	static const char *const sampler[] = { "DDPM", "DDIM", "PLMS", "Euler", "Euler a", "Heun",
+	    "DPM++ 2M",
 		"DPM++ 2M Karras", "DPM++ 2M SDE", "UniPC", "LCM", "LMS" };
 	struct sb *p = &t->parameters;
 
@@ -243,8 +248,9 @@ gen_text_make(struct gen_text *t, const struct sd_job *j, const char *model, con
 	sb_printf(p, "%s\n", j->text ? j->text : "");
 	if (j->negative && *j->negative)
 		sb_printf(p, "Negative prompt: %s\n", j->negative);
-	sb_printf(p, "Steps: %d, Sampler: %s, CFG scale: %g, Seed: %llu, Size: %dx%d, Model: %s", j->steps,
-	    sampler[j->sampler], j->guidance, (unsigned long long)j->seed, j->width, j->height, model);
+	sb_printf(p, "Steps: %d, Sampler: %s, CFG scale: %g, Seed: %llu, Size: %dx%d, Model: %s",
+	    j->steps, sampler[j->sampler], j->guidance, (unsigned long long)j->seed, j->width,
+	    j->height, model);
 	if (lora)
 		sb_printf(p, ", Lora: %s", lora);
 	if (j->rescale > 0)

@@ -1,6 +1,6 @@
 /*
- * Records that ask for images, in order, made in batches over record borders: the images that come next
- * and are alike go together, and what is done at the head of the queue is written.
+ * Records that ask for images, in order, made in batches over record borders: the images that come
+ * next and are alike go together, and what is done at the head of the queue is written.
  *
  *	gen_queue_add(&q, item);      (item->why set: a bad record, to be told in its turn)
  *	gen_queue_drain(&q, false);   whole batches
@@ -40,7 +40,7 @@ struct gen_queue {
 	void (*between)(void);                          /* called between batches */
 	int code;                                       /* the program's exit code so far */
 	struct gen_item **v;
-	size_t n, cap, at;                              /* at: first image of v[0] that is not settled */
+	size_t n, cap, at;                         /* at: first image of v[0] that is not settled */
 };
 
 /* Takes the item (from malloc) over. */

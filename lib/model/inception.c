@@ -110,7 +110,8 @@ static const struct unit {
 	{ "Mixed_7c.branch_pool", 2048, 192, 1, 1, 1, true },
 };
 /* The first of each block. */
-enum { STEM_1 = 0, STEM_2 = 3, MIXED_5B = 5, MIXED_5C = 12, MIXED_5D = 19, MIXED_6A = 26, MIXED_6B = 30,
+enum { STEM_1 = 0, STEM_2 = 3, MIXED_5B = 5, MIXED_5C = 12, MIXED_5D = 19, MIXED_6A = 26,
+    MIXED_6B = 30,
 	MIXED_6C = 40, MIXED_6D = 50, MIXED_6E = 60, MIXED_7A = 70, MIXED_7B = 76, MIXED_7C = 85 };
 
 static const double bn_eps = 1e-3;
@@ -127,11 +128,11 @@ inception_announce(struct params *ps)
 		const struct unit *u = &units[i];
 		const int64_t out = u->out;
 
-		params_add(ps, NULL, PARAM_CONV, 4, (int64_t[]){ u->out, u->in, u->kh, u->kw }, "%s.conv.weight",
-		    u->name);
+		params_add(ps, NULL, PARAM_CONV, 4, (int64_t[]){ u->out, u->in, u->kh, u->kw },
+		    "%s.conv.weight", u->name);
 		for (int k = 0; k < 4; k++)
-			params_add(ps, NULL, k < 2 ? PARAM_PLAIN : PARAM_BUFFER, 1, &out, "%s.bn.%s", u->name,
-			    vector[k]);
+			params_add(ps, NULL, k < 2 ? PARAM_PLAIN : PARAM_BUFFER, 1, &out,
+			    "%s.bn.%s", u->name, vector[k]);
 		params_add(ps, NULL, PARAM_COUNT, 0, NULL, "%s.bn.num_batches_tracked", u->name);
 	}
 	params_add(ps, NULL, PARAM_PLAIN, 2, (int64_t[]){ classes, INCEPTION_DIM }, "fc.weight");
@@ -168,7 +169,8 @@ fold(struct weights *w, const struct safetensors *st, const struct unit *u)
 	const int64_t dim[4] = { u->out, u->in, u->kh, u->kw };
 	size_t per = (size_t)u->in * (size_t)u->kh * (size_t)u->kw;
 	float *k = values(st, u->name, "conv.weight"), *gamma = values(st, u->name, "bn.weight");
-	float *beta = values(st, u->name, "bn.bias"), *mean = values(st, u->name, "bn.running_mean");
+	float *beta = values(st, u->name, "bn.bias"),
+	      *mean = values(st, u->name, "bn.running_mean");
 	float *var = values(st, u->name, "bn.running_var");
 	float *wide = weights_alloc(w, (size_t)u->out * per * sizeof(*wide));
 	float *bias = weights_alloc(w, (size_t)u->out * sizeof(*bias));
@@ -255,7 +257,8 @@ unit(const struct inception *m, int at, struct tensor *x)
 	int h = u->pad ? u->kh / 2 : 0, w = u->pad ? u->kw / 2 : 0;
 
 	return op_conv2d_act(x, m->unit[at].w, m->unit[at].b,
-	    (struct conv){ .stride = u->stride, .left = w, .right = w, .top = h, .bottom = h }, ACT_RELU);
+	    (struct conv){ .stride = u->stride, .left = w, .right = w, .top = h, .bottom = h },
+	    ACT_RELU);
 }
 
 /* Convolutions at, at + 1, ..., n of them, one after the other. */
@@ -287,8 +290,9 @@ static struct tensor *
 block_b(const struct inception *m, struct tensor *x)
 {
 	scope_open();
-	return scope_keep(op_concat((struct tensor *[]){ unit(m, MIXED_6A, x), chain(m, MIXED_6A + 1, 3, x),
-	    op_max_pool2d(x, 3, 2, 0) }, 3, 3));
+	return scope_keep(op_concat((struct tensor *[]){ unit(m, MIXED_6A, x),
+	                                chain(m, MIXED_6A + 1, 3, x), op_max_pool2d(x, 3, 2, 0) },
+	    3, 3));
 }
 
 static struct tensor *
@@ -303,8 +307,9 @@ static struct tensor *
 block_d(const struct inception *m, struct tensor *x)
 {
 	scope_open();
-	return scope_keep(op_concat((struct tensor *[]){ chain(m, MIXED_7A, 2, x), chain(m, MIXED_7A + 2, 4, x),
-	    op_max_pool2d(x, 3, 2, 0) }, 3, 3));
+	return scope_keep(op_concat((struct tensor *[]){ chain(m, MIXED_7A, 2, x),
+	                                chain(m, MIXED_7A + 2, 4, x), op_max_pool2d(x, 3, 2, 0) },
+	    3, 3));
 }
 
 static struct tensor *
@@ -317,7 +322,8 @@ block_e(const struct inception *m, int at, struct tensor *x)
 	twice = chain(m, at + 4, 2, x);
 	pool = at == MIXED_7C ? op_max_pool2d(x, 3, 1, 1) : mean_pool(x);
 	return scope_keep(op_concat((struct tensor *[]){ unit(m, at, x), unit(m, at + 2, three),
-	    unit(m, at + 3, three), unit(m, at + 6, twice), unit(m, at + 7, twice), unit(m, at + 8, pool) },
+	                                unit(m, at + 3, three), unit(m, at + 6, twice),
+	                                unit(m, at + 7, twice), unit(m, at + 8, pool) },
 	    6, 3));
 }
 

@@ -4,8 +4,8 @@
  * average pools that do not count their padding, a maximum pool in Mixed_7c, 1008 classes.
  *
  * A file has the names of pytorch-fid's pt_inception weights: Conv2d_1a_3x3.conv.weight,
- * Conv2d_1a_3x3.bn.{weight,bias,running_mean,running_var}, ..., fc.{weight,bias}. Batch normalisation
- * (eps 1e-3) is folded into the convolutions on loading.
+ * Conv2d_1a_3x3.bn.{weight,bias,running_mean,running_var}, ..., fc.{weight,bias}. Batch
+ * normalisation (eps 1e-3) is folded into the convolutions on loading.
  */
 #ifndef MODEL_INCEPTION_H
 #define MODEL_INCEPTION_H
@@ -22,8 +22,8 @@ struct inception {
 
 /* Announces the tensors of a file. */
 void inception_announce(struct params *);
-/* Reads the weights onto the device. Everything must be there and fit: -1 with a message, each misfit
- * on stderr. */
+/* Reads the weights onto the device. Everything must be there and fit: -1 with a message, each
+ * misfit on stderr. */
 int inception_load(struct inception *, const struct safetensors *);
 void inception_release(struct inception *);
 

@@ -17,8 +17,8 @@ struct pair {
 	const char *ours, *theirs;
 };
 
-/* Writes at + theirs + the rest where tail begins with a word of the table and ends or goes on with a
- * dot there. */
+/* Writes at + theirs + the rest where tail begins with a word of the table and ends or goes on with
+ * a dot there. */
 static bool
 swap_head(const struct pair *table, const char *at, const char *tail, char *out, size_t size)
 {
@@ -26,7 +26,8 @@ swap_head(const struct pair *table, const char *at, const char *tail, char *out,
 		size_t n = strlen(table->ours);
 
 		if (strncmp(tail, table->ours, n) == 0 && (tail[n] == '.' || tail[n] == '\0'))
-			return (size_t)snprintf(out, size, "%s%s%s", at, table->theirs, tail + n) < size;
+			return (size_t)snprintf(out, size, "%s%s%s", at, table->theirs, tail + n) <
+			    size;
 	}
 	return false;
 }
@@ -35,10 +36,13 @@ static bool
 unet_place(const struct unet_config *c, const char *name, char *out, size_t size)
 {
 	static const struct pair outer[] = { { "conv_in", "input_blocks.0.0" },
-		{ "time_embedding.linear_1", "time_embed.0" }, { "time_embedding.linear_2", "time_embed.2" },
+		{ "time_embedding.linear_1", "time_embed.0" },
+		    { "time_embedding.linear_2", "time_embed.2" },
 		{ "conv_norm_out", "out.0" }, { "conv_out", "out.2" }, { 0 } };
-	static const struct pair resnet[] = { { "norm1", "in_layers.0" }, { "conv1", "in_layers.2" },
-		{ "time_emb_proj", "emb_layers.1" }, { "norm2", "out_layers.0" }, { "conv2", "out_layers.3" },
+	static const struct pair resnet[] =
+	    { { "norm1", "in_layers.0" }, { "conv1", "in_layers.2" },
+		{ "time_emb_proj", "emb_layers.1" }, { "norm2", "out_layers.0" },
+		    { "conv2", "out_layers.3" },
 		{ "conv_shortcut", "skip_connection" }, { 0 } };
 	char at[128];
 	int i, k, end = 0, per = c->layers + 1;
@@ -76,11 +80,14 @@ unet_place(const struct unet_config *c, const char *name, char *out, size_t size
 static bool
 vae_place(const struct vae_config *c, const char *name, char *out, size_t size)
 {
-	static const struct pair attention[] = { { "group_norm", "norm" }, { "to_q", "q" }, { "to_k", "k" },
+	static const struct pair attention[] =
+	    { { "group_norm", "norm" }, { "to_q", "q" }, { "to_k", "k" },
 		{ "to_v", "v" }, { "to_out.0", "proj_out" }, { 0 } };
 	static const struct pair resnet[] = { { "norm1", "norm1" }, { "conv1", "conv1" },
-		{ "norm2", "norm2" }, { "conv2", "conv2" }, { "conv_shortcut", "nin_shortcut" }, { 0 } };
-	static const struct pair outer[] = { { "conv_in", "conv_in" }, { "conv_norm_out", "norm_out" },
+		{ "norm2", "norm2" }, { "conv2", "conv2" }, { "conv_shortcut", "nin_shortcut" },
+		    { 0 } };
+	static const struct pair outer[] =
+	    { { "conv_in", "conv_in" }, { "conv_norm_out", "norm_out" },
 		{ "conv_out", "conv_out" }, { 0 } };
 	char at[128];
 	const char *half = strncmp(name, "encoder.", 8) == 0 ? "encoder" : "decoder";
@@ -97,7 +104,8 @@ vae_place(const struct vae_config *c, const char *name, char *out, size_t size)
 	if (sscanf(tail, "down_blocks.%d.resnets.%d.%n", &i, &k, &end) == 2 && end)
 		snprintf(at, sizeof(at), "%s%s.down.%d.block.%d.", prefix[SD_VAE], half, i, k);
 	else if (sscanf(tail, "up_blocks.%d.resnets.%d.%n", &i, &k, &end) == 2 && end)
-		snprintf(at, sizeof(at), "%s%s.up.%d.block.%d.", prefix[SD_VAE], half, c->levels - 1 - i, k);
+		snprintf(at, sizeof(at), "%s%s.up.%d.block.%d.", prefix[SD_VAE], half,
+		    c->levels - 1 - i, k);
 	else if (sscanf(tail, "mid_block.resnets.%d.%n", &k, &end) == 1 && end)
 		snprintf(at, sizeof(at), "%s%s.mid.block_%d.", prefix[SD_VAE], half, k + 1);
 	if (end)
@@ -131,8 +139,8 @@ text_place(const struct clip_config *c, const char *name, struct ldm_place *p)
 	int i, end = 0;
 
 	if (c->act != ACT_GELU)
-		return (size_t)snprintf(p->name, sizeof(p->name), "%stransformer.%s", prefix[SD_TEXT], name) <
-		    sizeof(p->name);
+		return (size_t)snprintf(p->name, sizeof(p->name), "%stransformer.%s",
+		           prefix[SD_TEXT], name) < sizeof(p->name);
 	snprintf(at, sizeof(at), "%smodel.", prefix[SD_TEXT]);
 	if (swap_head(outer, at, name, p->name, sizeof(p->name)))
 		return true;
@@ -143,7 +151,8 @@ text_place(const struct clip_config *c, const char *name, struct ldm_place *p)
 	if (swap_head(layer, at, name, p->name, sizeof(p->name)))
 		return true;
 	end = 0;
-	if (sscanf(name, "self_attn.%c_proj.%n", &letter, &end) != 1 || !end || !strchr(qkv, letter))
+	if (sscanf(name, "self_attn.%c_proj.%n", &letter, &end) != 1 || !end ||
+	    !strchr(qkv, letter))
 		return false;
 	p->part = (int)(strchr(qkv, letter) - qkv);
 	p->parts = 3;
@@ -172,7 +181,8 @@ ignored(const struct sd_config *c, const char *name)
 	static const char *const known[] = { "model_ema.", "cond_stage_model.model.text_projection",
 		"cond_stage_model.model.logit_scale", "cond_stage_model.logit_scale",
 		"cond_stage_model.text_projection", "cond_stage_model.model.attn_mask",
-		"cond_stage_model.transformer.text_model.embeddings.position_ids", "first_stage_model.loss." };
+		"cond_stage_model.transformer.text_model.embeddings.position_ids",
+		"first_stage_model.loss." };
 	int layer;
 
 	if (!strchr(name, '.'))
@@ -193,13 +203,15 @@ part_of(const struct st_tensor *t, int part, int parts)
 	if (parts > 1 && s.ndim > 0 && s.dim[0] % parts == 0) {
 		s.dim[0] /= parts;
 		s.n /= parts;
-		s.data = (const char *)t->data + (size_t)part * (size_t)s.n * st_dtype_size(t->dtype);
+		s.data =
+		    (const char *)t->data + (size_t)part * (size_t)s.n * st_dtype_size(t->dtype);
 	}
 	return s;
 }
 
 static void
-split(struct weights *file, const struct sd_config *c, enum sd_net net, struct weights *w, bool *used)
+split(struct weights *file, const struct sd_config *c, enum sd_net net, struct weights *w,
+    bool *used)
 {
 	struct sd_outline o;
 
@@ -222,7 +234,8 @@ split(struct weights *file, const struct sd_config *c, enum sd_net net, struct w
 	}
 	sd_outline_release(&o);
 	for (int i = 0; i < file->st.n; i++)
-		if (!used[i] && strncmp(file->st.t[i].name, prefix[net], strlen(prefix[net])) == 0 &&
+		if (!used[i] &&
+		    strncmp(file->st.t[i].name, prefix[net], strlen(prefix[net])) == 0 &&
 		    !ignored(c, file->st.t[i].name))
 			weights_add(w, file->st.t[i].name, &file->st.t[i]);
 }

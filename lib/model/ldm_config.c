@@ -1,4 +1,5 @@
-/* The configuration of a single-file checkpoint: from its metadata, or from the shapes of its tensors. */
+/* The configuration of a single-file checkpoint: from its metadata, or from the shapes of its
+ * tensors. */
 #include "model/ldm.h"
 
 #include "base/err.h"
@@ -17,8 +18,8 @@ ldm_meta(enum sd_net net)
 }
 
 /* Dimension d of the tensor that fmt names; 0: not there. */
-static int64_t
-dim_of(const struct safetensors *st, int d, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int64_t dim_of(const struct safetensors *st, int d, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static int64_t
 dim_of(const struct safetensors *st, int d, const char *fmt, ...)
@@ -52,7 +53,8 @@ guess_unet(const struct safetensors *st, struct unet_config *c)
 
 		if (w) {
 			c->width[level] = (int)w;
-			c->cross_down[level] = dim_of(st, 0, UNET "input_blocks.%d.1.norm.weight", n) > 0;
+			c->cross_down[level] =
+			    dim_of(st, 0, UNET "input_blocks.%d.1.norm.weight", n) > 0;
 			c->levels = level + 1;
 			layers += level == 0;
 		} else if (dim_of(st, 0, UNET "input_blocks.%d.0.op.weight", n)) {
@@ -65,7 +67,8 @@ guess_unet(const struct safetensors *st, struct unet_config *c)
 		return err("%s: no U-Net of Stable Diffusion in it", st->path);
 	c->layers = layers;
 	for (int i = 0; i < c->levels; i++)
-		c->cross_up[i] = dim_of(st, 0, UNET "output_blocks.%d.1.norm.weight", i * (layers + 1)) > 0;
+		c->cross_up[i] =
+		    dim_of(st, 0, UNET "output_blocks.%d.1.norm.weight", i * (layers + 1)) > 0;
 	c->context = (int)dim_of(st, 1, UNET
 	    "middle_block.1.transformer_blocks.0.attn2.to_k.weight");
 	c->linear_projection = dim_of(st, 0, UNET "middle_block.1.proj_in.weight") &&
@@ -86,7 +89,8 @@ guess_vae(const struct safetensors *st, struct vae_config *c)
 			break;
 		c->width[c->levels++] = (int)w;
 	}
-	while (c->layers < 8 && dim_of(st, 0, VAE "encoder.down.0.block.%d.conv1.weight", c->layers))
+	while (
+	    c->layers < 8 && dim_of(st, 0, VAE "encoder.down.0.block.%d.conv1.weight", c->layers))
 		c->layers++;
 	c->in_channels = (int)dim_of(st, 1, VAE "encoder.conv_in.weight");
 	c->out_channels = (int)dim_of(st, 0, VAE "decoder.conv_out.weight");

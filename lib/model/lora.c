@@ -44,12 +44,14 @@ add_pair(struct lora *l, struct param *weight, int rank, double alpha)
 		a[2] = weight->dim[2];
 		a[3] = weight->dim[3];
 	}
-	*p = (struct lora_pair){ .target = xstrndup(weight->name, stem_len(weight->name)), .rank = rank,
-		.alpha = alpha, .weight = weight, .adapter = { .scale = alpha / rank } };
-	p->a = params_add(&l->ps, &p->adapter.a, weight->kind, weight->ndim, a, "%s.lora_A.weight", p->target);
+	*p = (struct lora_pair){ .target = xstrndup(weight->name, stem_len(weight->name)),
+		.rank = rank, .alpha = alpha, .weight = weight,
+			.adapter = { .scale = alpha / rank } };
+	p->a = params_add(&l->ps, &p->adapter.a, weight->kind, weight->ndim, a, "%s.lora_A.weight",
+	    p->target);
 	/* a 1 x 1 convolution where W is one of any size */
-	p->b = params_add(&l->ps, &p->adapter.b, weight->ndim == 4 ? PARAM_MATRIX : PARAM_PLAIN, weight->ndim, b,
-	    "%s.lora_B.weight", p->target);
+	p->b = params_add(&l->ps, &p->adapter.b, weight->ndim == 4 ? PARAM_MATRIX : PARAM_PLAIN,
+	    weight->ndim, b, "%s.lora_B.weight", p->target);
 }
 
 static void
@@ -61,8 +63,8 @@ attach(struct lora *l)
 }
 
 int
-lora_init(struct lora *l, struct params *network, const char *const *targets, int ntargets, int rank,
-    double alpha, uint64_t seed)
+lora_init(struct lora *l, struct params *network, const char *const *targets, int ntargets,
+    int rank, double alpha, uint64_t seed)
 {
 	bool *hit = xcalloc((size_t)ntargets + 1, sizeof(*hit));
 	int ret = 0;
@@ -149,7 +151,8 @@ key_of(const struct lora_pair *p, enum sd_net net, enum lora_form form, int part
 {
 	static const char *const peft[] = { "lora_A.weight", "lora_B.weight" };
 	static const char *const unet[] = { "lora.down.weight", "lora.up.weight" };
-	static const char *const text[] = { "lora_linear_layer.down.weight", "lora_linear_layer.up.weight" };
+	static const char *const text[] =
+	    { "lora_linear_layer.down.weight", "lora_linear_layer.up.weight" };
 	static const char *const kohya[] = { "lora_down.weight", "lora_up.weight", "alpha" };
 	char *key;
 	size_t at;
@@ -157,7 +160,8 @@ key_of(const struct lora_pair *p, enum sd_net net, enum lora_form form, int part
 	if (form != LORA_KOHYA)
 		return xasprintf("%s.%s.%s", sd_net_name(net), p->target,
 		    (form == LORA_PEFT ? peft : net == SD_TEXT ? text : unet)[part]);
-	key = xasprintf("%s%s.%s", net == SD_TEXT ? "lora_te_" : "lora_unet_", p->target, kohya[part]);
+	key = xasprintf("%s%s.%s", net == SD_TEXT ? "lora_te_" : "lora_unet_", p->target,
+	    kohya[part]);
 	at = strlen(key) - strlen(kohya[part]) - 1;
 	for (size_t i = 0; i < at; i++)
 		if (key[i] == '.')
@@ -166,7 +170,8 @@ key_of(const struct lora_pair *p, enum sd_net net, enum lora_form form, int part
 }
 
 static void
-put_part(struct weights *w, const struct lora_pair *p, enum sd_net net, enum lora_form form, int part)
+put_part(struct weights *w, const struct lora_pair *p, enum sd_net net, enum lora_form form,
+    int part)
 {
 	const struct param *q = part ? p->b : p->a;
 	struct st_tensor t = { .dtype = ST_F32, .ndim = q->ndim, .n = q->n };

@@ -39,10 +39,13 @@ cut_part(char *key, enum part *part)
 		const char *word;
 		enum part part;
 	} table[] = {
-		{ ".lora_A.weight", DOWN }, { ".lora_A.default.weight", DOWN }, { ".lora_down.weight", DOWN },
+		{ ".lora_A.weight", DOWN }, { ".lora_A.default.weight", DOWN },
+		    { ".lora_down.weight", DOWN },
 		{ ".lora.down.weight", DOWN }, { ".lora_linear_layer.down.weight", DOWN },
-		{ "_lora.down.weight", DOWN }, { ".lora_B.weight", UP }, { ".lora_B.default.weight", UP },
-		{ ".lora_up.weight", UP }, { ".lora.up.weight", UP }, { ".lora_linear_layer.up.weight", UP },
+		{ "_lora.down.weight", DOWN }, { ".lora_B.weight", UP },
+		    { ".lora_B.default.weight", UP },
+		{ ".lora_up.weight", UP }, { ".lora.up.weight", UP },
+		    { ".lora_linear_layer.up.weight", UP },
 		{ "_lora.up.weight", UP }, { ".alpha", ALPHA },
 	};
 	size_t len = strlen(key);
@@ -95,8 +98,10 @@ find_weight(const struct reader *r, const char *stem, enum sd_net *net)
 		enum sd_net net; /* SD_NETS: any */
 		bool underscores;
 	} table[] = {
-		{ "unet.", SD_UNET, false }, { "text_encoder.", SD_TEXT, false }, { "lora_unet_", SD_UNET, true },
-		{ "lora_te_", SD_TEXT, true }, { "lora_te1_", SD_TEXT, true }, { "base_model.model.", SD_NETS, false },
+		{ "unet.", SD_UNET, false }, { "text_encoder.", SD_TEXT, false },
+		    { "lora_unet_", SD_UNET, true },
+		{ "lora_te_", SD_TEXT, true }, { "lora_te1_", SD_TEXT, true },
+		    { "base_model.model.", SD_NETS, false },
 		{ "", SD_NETS, false },
 	};
 
@@ -171,7 +176,8 @@ get_finite(const struct st_tensor *t, float *v)
 }
 
 static void
-take(struct reader *r, const struct st_tensor *t, const struct param *p, enum sd_net net, enum part part)
+take(struct reader *r, const struct st_tensor *t, const struct param *p, enum sd_net net,
+    enum part part)
 {
 	size_t at = entry_of(r, p, net);
 	struct lora_entry *e = &r->f->e[at];
@@ -184,7 +190,8 @@ take(struct reader *r, const struct st_tensor *t, const struct param *p, enum sd
 	}
 	r->have[at][part] = true;
 	/* no useful rank is larger than the weight's sides, but files may have it */
-	if (part == ALPHA ? t->n != 1 : !fits(t, p, part) || rank > 1 << 20 || (e->rank && e->rank != rank)) {
+	if (part == ALPHA ? t->n != 1 : !fits(t, p, part) || rank > 1 << 20 ||
+	    (e->rank && e->rank != rank)) {
 		complain(r, "misshapen", t->name);
 		return;
 	}
@@ -242,8 +249,10 @@ read_settings(const struct safetensors *st, const char *beside, double alpha[SD_
 	if (meta) {
 		if (json_parse(&j, meta, strlen(meta)))
 			return err_prefix("lora_adapter_metadata");
-		ret = settings(&j, "unet.", &alpha[SD_UNET]) || settings(&j, "text_encoder.", &alpha[SD_TEXT]) ? -1
-		                                                                                              : 0;
+		ret = settings(&j, "unet.", &alpha[SD_UNET]) ||
+		        settings(&j, "text_encoder.", &alpha[SD_TEXT])
+		    ? -1
+		    : 0;
 		json_release(&j);
 	}
 	if (ret == 0 && beside && file_exists(beside)) {
@@ -282,7 +291,8 @@ read_keys(struct reader *r, const struct safetensors *st)
 }
 
 static int
-read_file(struct lora_file *f, const char *path, const char *beside, const struct params *const net[SD_NETS])
+read_file(struct lora_file *f, const char *path, const char *beside,
+    const struct params *const net[SD_NETS])
 {
 	struct reader r = { .f = f, .net = net };
 	double alpha[SD_NETS] = { 0 };
@@ -290,7 +300,8 @@ read_file(struct lora_file *f, const char *path, const char *beside, const struc
 	int ret;
 
 	if (is_pickle(path))
-		return err("%s: a pickled file can run any program when it is opened, so it is not", path);
+		return err("%s: a pickled file can run any program when it is opened, so it is not",
+		    path);
 	if (st_open(&st, path))
 		return -1;
 	ret = read_settings(&st, beside, alpha) ? err_prefix("%s", path) : 0;
@@ -300,8 +311,8 @@ read_file(struct lora_file *f, const char *path, const char *beside, const struc
 		struct lora_entry *e = &f->e[i];
 
 		if (!r.have[i][DOWN] || !r.have[i][UP])
-			complain(&r, r.have[i][UP] ? "missing: what goes down to" : "missing: what goes up from",
-			    e->target);
+			complain(&r, r.have[i][UP] ? "missing: what goes down to"
+			    : "missing: what goes up from", e->target);
 		if (!r.have[i][ALPHA])
 			e->alpha = alpha[e->net] != 0 ? alpha[e->net] : e->rank;
 	}
@@ -318,7 +329,8 @@ read_file(struct lora_file *f, const char *path, const char *beside, const struc
 int
 lora_open(struct lora_file *f, const char *path, const struct params *const net[SD_NETS])
 {
-	static const char *const names[] = { "pytorch_lora_weights.safetensors", "adapter_model.safetensors" };
+	static const char *const names[] =
+	    { "pytorch_lora_weights.safetensors", "adapter_model.safetensors" };
 	char *file = NULL, *beside = path_join(path, "adapter_config.json");
 	int ret;
 
@@ -400,7 +412,8 @@ lora_use_parse(struct lora_use *u, const char *arg)
 	const char *colon = strrchr(arg, ':');
 
 	*u = (struct lora_use){ .scale = 1 };
-	if (colon && colon > arg && !file_exists(arg) && parse_float(colon + 1, -100, 100, &u->scale) == 0)
+	if (colon && colon > arg && !file_exists(arg) &&
+	    parse_float(colon + 1, -100, 100, &u->scale) == 0)
 		u->path = xstrndup(arg, (size_t)(colon - arg));
 	else
 		u->path = xstrdup(arg);

@@ -31,15 +31,17 @@ noise_config_get(struct noise_config *c, const struct json *j, int v)
 	char prediction[32] = "epsilon", spacing[32] = "";
 	double steps = 1000, offset = 0;
 
-	*c = (struct noise_config){ .beta_start = 0.0001, .beta_end = 0.02, .beta_schedule = "linear",
-		.clip_sample = true, .lower_order_final = true };
+	*c = (struct noise_config){ .beta_start = 0.0001, .beta_end = 0.02,
+		.beta_schedule = "linear", .clip_sample = true, .lower_order_final = true };
 	if (get_text(j, v, "_class_name", c->class_name, sizeof(c->class_name)) ||
 	    get_text(j, v, "beta_schedule", c->beta_schedule, sizeof(c->beta_schedule)) ||
 	    get_text(j, v, "prediction_type", prediction, sizeof(prediction)) ||
 	    get_text(j, v, "timestep_spacing", spacing, sizeof(spacing)) ||
 	    get_text(j, v, "final_sigmas_type", c->final_sigmas, sizeof(c->final_sigmas)) ||
-	    json_member_num(j, v, "num_train_timesteps", &steps) || json_member_num(j, v, "steps_offset", &offset) ||
-	    json_member_num(j, v, "beta_start", &c->beta_start) || json_member_num(j, v, "beta_end", &c->beta_end) ||
+	    json_member_num(j, v, "num_train_timesteps", &steps) ||
+	    json_member_num(j, v, "steps_offset", &offset) ||
+	    json_member_num(j, v, "beta_start", &c->beta_start) ||
+	    json_member_num(j, v, "beta_end", &c->beta_end) ||
 	    json_member_bool(j, v, "set_alpha_to_one", &c->set_alpha_to_one) ||
 	    json_member_bool(j, v, "skip_prk_steps", &c->skip_prk_steps) ||
 	    json_member_bool(j, v, "clip_sample", &c->clip_sample) ||
@@ -72,7 +74,8 @@ noise_config_get(struct noise_config *c, const struct json *j, int v)
 		c->spacing = SPACING_TRAILING;
 	else
 		return err("timestep_spacing '%s'", spacing);
-	if (strcmp(c->beta_schedule, "linear") != 0 && strcmp(c->beta_schedule, "scaled_linear") != 0 &&
+	if (strcmp(c->beta_schedule, "linear") != 0 &&
+	    strcmp(c->beta_schedule, "scaled_linear") != 0 &&
 	    strcmp(c->beta_schedule, "squaredcos_cap_v2") != 0)
 		return err("beta_schedule '%s'", c->beta_schedule);
 	return 0;
@@ -135,7 +138,8 @@ cosine_bar(double t)
 	return c * c;
 }
 
-/* Lin et al., Common diffusion noise schedules and sample steps are flawed (2305.08891), algorithm 1. */
+/* Lin et al., Common diffusion noise schedules and sample steps are flawed (2305.08891), algorithm
+ * 1. */
 static void
 zero_terminal_snr(float *beta, int n)
 {
@@ -163,16 +167,19 @@ noise_schedule_init(struct noise_schedule *s, const struct noise_config *c)
 	int n = c->train_steps;
 	float cum = 1;
 
-	*s = (struct noise_schedule){ n, xcalloc((size_t)n, sizeof(float)), xcalloc((size_t)n, sizeof(float)) };
+	*s = (struct noise_schedule){ n, xcalloc((size_t)n, sizeof(float)),
+		xcalloc((size_t)n, sizeof(float)) };
 	for (int i = 0; i < n; i++) {
 		if (strcmp(c->beta_schedule, "scaled_linear") == 0) {
-			float r = linspace((float)sqrt(c->beta_start), (float)sqrt(c->beta_end), n, i);
+			float r =
+			    linspace((float)sqrt(c->beta_start), (float)sqrt(c->beta_end), n, i);
 
 			s->beta[i] = r * r;
 		} else if (strcmp(c->beta_schedule, "linear") == 0) {
 			s->beta[i] = linspace((float)c->beta_start, (float)c->beta_end, n, i);
 		} else {
-			s->beta[i] = (float)fmin(1 - cosine_bar((i + 1.0) / n) / cosine_bar((double)i / n), 0.999);
+			s->beta[i] = (float)fmin(
+			    1 - cosine_bar((i + 1.0) / n) / cosine_bar((double)i / n), 0.999);
 		}
 	}
 	if (c->rescale_betas_zero_snr)

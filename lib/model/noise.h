@@ -19,15 +19,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum sampler_kind { SAMPLER_DDPM, SAMPLER_DDIM, SAMPLER_PNDM, SAMPLER_EULER, SAMPLER_EULER_A,
-	SAMPLER_HEUN, SAMPLER_DPMPP_2M, SAMPLER_DPMPP_2M_KARRAS, SAMPLER_DPMPP_2M_SDE, SAMPLER_UNIPC,
-	SAMPLER_LCM, SAMPLER_LMS };
-#define SAMPLERS "ddpm|ddim|pndm|euler|euler-a|heun|dpmpp-2m|dpmpp-2m-karras|dpmpp-2m-sde|unipc|lcm|lms"
+enum sampler_kind {
+	SAMPLER_DDPM,
+	SAMPLER_DDIM,
+	SAMPLER_PNDM,
+	SAMPLER_EULER,
+	SAMPLER_EULER_A,
+	SAMPLER_HEUN,
+	SAMPLER_DPMPP_2M,
+	SAMPLER_DPMPP_2M_KARRAS,
+	SAMPLER_DPMPP_2M_SDE,
+	SAMPLER_UNIPC,
+	SAMPLER_LCM,
+	SAMPLER_LMS
+};
+#define SAMPLERS \
+	"ddpm|ddim|pndm|euler|euler-a|heun|dpmpp-2m|dpmpp-2m-karras|dpmpp-2m-sde|unipc|lcm|lms"
 enum prediction { PREDICT_EPSILON, PREDICT_V, PREDICT_SAMPLE };
 enum spacing { SPACING_DEFAULT, SPACING_LEADING, SPACING_LINSPACE, SPACING_TRAILING };
 
-/* scheduler_config.json. "Making one class from another's file passes only keys written in the file":
- * has_* says which were. */
+/* scheduler_config.json. "Making one class from another's file passes only keys written in the
+ * file": has_* says which were. */
 struct noise_config {
 	char class_name[64];
 	int train_steps;
@@ -70,7 +82,8 @@ struct sampler {
 /* Called for fresh standard normal noise, n values. */
 typedef void sampler_noise_fn(float *out, size_t n, void *ctx);
 
-int sampler_init(struct sampler *, const struct noise_config *, enum sampler_kind, int steps, size_t n);
+int sampler_init(struct sampler *, const struct noise_config *, enum sampler_kind, int steps,
+    size_t n);
 void sampler_release(struct sampler *);
 /* Leaves out the first `skip` steps: calls then go from s->begin. */
 void sampler_begin(struct sampler *, int skip);

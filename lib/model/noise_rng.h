@@ -1,7 +1,7 @@
 /*
- * Standard normal noise for latents, the same on every device: by Philox, a function of (seed, which
- * draw it is), or as PyTorch's CPU generator makes it (mt19937), so that diffusers' own images can be
- * made again.
+ * Standard normal noise for latents, the same on every device: by Philox, a function of (seed,
+ * which draw it is), or as PyTorch's CPU generator makes it (mt19937), so that diffusers' own
+ * images can be made again.
  */
 #ifndef MODEL_NOISE_RNG_H
 #define MODEL_NOISE_RNG_H
@@ -22,8 +22,8 @@ struct noise_rng {
 };
 
 void noise_rng_init(struct noise_rng *, enum noise_kind, uint64_t seed);
-/* The next tensor of n values: torch.randn of as many, in its order. torch's vectorised logarithm and
- * sines may differ from ours in the last bits. */
+/* The next tensor of n values: torch.randn of as many, in its order. torch's vectorised logarithm
+ * and sines may differ from ours in the last bits. */
 void noise_rng_normal(struct noise_rng *, float *out, size_t n);
 
 #endif

@@ -60,7 +60,8 @@ stored_half(const struct safetensors *st)
 }
 
 static int
-load_net(struct pipeline *p, const struct sd_files *f, enum sd_net net, const struct pipeline_opts *o)
+load_net(struct pipeline *p, const struct sd_files *f, enum sd_net net,
+    const struct pipeline_opts *o)
 {
 	bool train = o->train >> net & 1;
 	enum dtype dtype = train ? F32 : net == SD_VAE ? o->vae_dtype : o->dtype;
@@ -96,7 +97,8 @@ static int
 open_tokenizer(struct pipeline *p, struct sd_files *f)
 {
 	if (!f->tokenizer)
-		return err("%s: it has no tokenizer; name a folder that has one (--tokenizer)", f->path);
+		return err("%s: it has no tokenizer; name a folder that has one (--tokenizer)",
+		    f->path);
 	if (tokenizer_open(&p->tokenizer, f->tokenizer))
 		return -1;
 	if (p->tokenizer.vocab > p->cfg.text.vocab)

@@ -2,8 +2,8 @@
  * A Stable Diffusion model on the device: its networks, its tokenizer and its noise schedule.
  *
  *	struct pipeline p;
- *	if (pipeline_open(&p, "model", &(struct pipeline_opts){ .dtype = F32 })) die("%s", errmsg());
- *	...
+ *	if (pipeline_open(&p, "model", &(struct pipeline_opts){ .dtype = F32 })) die("%s",
+ *	errmsg()); ...
  *	if (pipeline_save(&p, "out", ST_F32, 0, NULL)) ...
  *	pipeline_close(&p);
  */
@@ -41,7 +41,8 @@ struct pipeline {
 	struct noise_config noise;   /* the model's own scheduler */
 };
 
-/* Opens the files, checks them (every misfit is said on stderr), and reads them onto the device. 0, or
+/* Opens the files, checks them (every misfit is said on stderr), and reads them onto the device. 0,
+ * or
  * -1 with a message: the program then ends with EXIT_FATAL. */
 int pipeline_open(struct pipeline *, const char *path, const struct pipeline_opts *);
 void pipeline_close(struct pipeline *);
@@ -49,12 +50,13 @@ void pipeline_close(struct pipeline *);
 int pipeline_widen(struct pipeline *);
 /* A net's parameters; NULL if it is not loaded. */
 struct params *pipeline_params(struct pipeline *, enum sd_net);
-/* Writes what is loaded as a diffusers folder into dir, which is made; parts that were not loaded are
- * not written. Not atomic: call it between ckpt_begin and ckpt_commit. */
+/* Writes what is loaded as a diffusers folder into dir, which is made; parts that were not loaded
+ * are not written. Not atomic: call it between ckpt_begin and ckpt_commit. */
 int pipeline_save(const struct pipeline *, const char *dir, enum st_dtype, int64_t shard,
     const char *const *meta);
 /* The same model as a single file in the first programs' names (which has no tokenizer). */
-int pipeline_save_single(const struct pipeline *, const char *path, enum st_dtype, const char *const *meta);
+int pipeline_save_single(const struct pipeline *, const char *path, enum st_dtype,
+    const char *const *meta);
 
 /* Token ids of a text, [pipeline_tokens()] of them. Returns how many there were uncut, or -1. */
 int pipeline_encode(const struct pipeline *, const char *text, int32_t *ids);

@@ -45,13 +45,15 @@ resnet_config_from(struct resnet_config *c, const struct safetensors *st, const 
 {
 	int last = width_of(st, prefix, 1, 0, 3);
 
-	*c = (struct resnet_config){ .stem = width_of(st, prefix, 0, 0, 0), .expansion = last ? 4 : 1 };
+	*c = (struct resnet_config){ .stem = width_of(st, prefix, 0, 0, 0),
+		.expansion = last ? 4 : 1 };
 	for (int l = 0; l < 4; l++) {
 		c->width[l] = width_of(st, prefix, l + 1, 0, 1);
 		while (c->blocks[l] < 1000 && width_of(st, prefix, l + 1, c->blocks[l], 1))
 			c->blocks[l]++;
 		if (!c->stem || !c->blocks[l])
-			return err("%s: no ResNet: %sconv1 or %slayer%d are missing", st->path, prefix, prefix, l + 1);
+			return err("%s: no ResNet: %sconv1 or %slayer%d are missing", st->path,
+			    prefix, prefix, l + 1);
 	}
 	return 0;
 }
@@ -90,8 +92,8 @@ block_init(struct resnet_block *b, struct params *ps, const char *name, int in, 
 }
 
 void
-resnet_init(struct resnet *r, struct params *ps, const char *prefix, const struct resnet_config *cfg,
-    int in_channels)
+resnet_init(struct resnet *r, struct params *ps, const char *prefix,
+    const struct resnet_config *cfg, int in_channels)
 {
 	char name[128];
 	int in = cfg->stem, n = 0;

@@ -1,4 +1,5 @@
-/* Samplers: which timesteps and sigmas they go through, as diffusers 0.27. The steps are sampler_step.c's. */
+/* Samplers: which timesteps and sigmas they go through, as diffusers 0.27. The steps are
+ * sampler_step.c's. */
 #include "model/sampler_state.h"
 
 #include "base/err.h"
@@ -72,7 +73,8 @@ spacing_of(const struct sampler *s)
 	                                                                      : SPACING_LEADING;
 }
 
-/* The plain descending timesteps of the method; multistep solvers take n + 1 points less the last. */
+/* The plain descending timesteps of the method; multistep solvers take n + 1 points less the
+ * last. */
 static void
 plain_times(const struct sampler *s, double *t)
 {
@@ -111,8 +113,10 @@ set_sigmas(struct sampler *s, double *t)
 {
 	bool k = s->cfg.use_karras_sigmas || s->kind == SAMPLER_DPMPP_2M_KARRAS;
 	bool zero = strcmp(s->cfg.final_sigmas, "sigma_min") != 0 || by_sigma(s->kind);
-	double max = by_sigma(s->kind) ? sigma_at(&s->sched, t[0]) : table_sigma(&s->sched, s->sched.n - 1);
-	double min = by_sigma(s->kind) ? sigma_at(&s->sched, t[s->steps - 1]) : table_sigma(&s->sched, 0);
+	double max = by_sigma(s->kind) ? sigma_at(&s->sched, t[0])
+	    : table_sigma(&s->sched, s->sched.n - 1);
+	double min = by_sigma(s->kind) ? sigma_at(&s->sched, t[s->steps - 1])
+	    : table_sigma(&s->sched, 0);
 
 	for (int i = 0; i < s->steps; i++) {
 		if (!k) {
@@ -143,8 +147,8 @@ sampler_init(struct sampler *s, const struct noise_config *cfg, enum sampler_kin
 		return err("PNDM takes at least 2 steps");
 	if (kind == SAMPLER_LCM && (steps > 50 || cfg->train_steps < 50))
 		return err("LCM takes at most 50 steps");
-	*s = (struct sampler){ .kind = kind, .cfg = *cfg, .steps = steps, .calls = steps, .init_sigma = 1,
-		.n = n };
+	*s = (struct sampler){ .kind = kind, .cfg = *cfg, .steps = steps, .calls = steps,
+		.init_sigma = 1, .n = n };
 	noise_schedule_init(&s->sched, cfg);
 	s->state = st = xcalloc(1, sizeof(*st));
 	for (int i = 0; i < SAMPLER_HISTORY; i++)
@@ -174,7 +178,8 @@ sampler_init(struct sampler *s, const struct noise_config *cfg, enum sampler_kin
 		set_lcm_times(s);
 	}
 	if (by_sigma(kind))
-		s->init_sigma = spacing_of(s) == SPACING_LEADING ? sqrt(s->sigma[0] * s->sigma[0] + 1)
+		s->init_sigma = spacing_of(s) == SPACING_LEADING
+		    ? sqrt(s->sigma[0] * s->sigma[0] + 1)
 		                                                : s->sigma[0];
 	free(t);
 	return 0;

@@ -1,8 +1,8 @@
 /*
  * Samplers' steps. Each is x <- a x + sum of b_i m_i + c noise, with m_i model outputs of this and
  * earlier calls, converted to what the method predicts with. Sources: DDPM Ho 2020; DDIM Song 2021;
- * PNDM Liu 2022 (PLMS part); Euler, Heun and LMS Karras 2022; DPM-Solver++ Lu 2022; UniPC Zhao 2023;
- * LCM Luo 2023; details (rounding of timesteps, last steps) as diffusers 0.27.
+ * PNDM Liu 2022 (PLMS part); Euler, Heun and LMS Karras 2022; DPM-Solver++ Lu 2022; UniPC Zhao
+ * 2023; LCM Luo 2023; details (rounding of timesteps, last steps) as diffusers 0.27.
  */
 #include "model/sampler_state.h"
 
@@ -38,10 +38,12 @@ push(struct sampler_state *st)
 }
 
 static void
-ancestral(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *draw, void *ctx)
+ancestral(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *draw,
+    void *ctx)
 {
 	struct sampler_state *st = s->state;
-	double t = s->t[call], a = sampler_alpha(s, t), p = sampler_alpha(s, t - s->cfg.train_steps / s->steps);
+	double t = s->t[call], a = sampler_alpha(s, t),
+	       p = sampler_alpha(s, t - s->cfg.train_steps / s->steps);
 	double var = (1 - p) / (1 - a) * (1 - a / p), noise = 0, cx, c0;
 	bool ddim = s->kind == SAMPLER_DDIM;
 
@@ -57,8 +59,8 @@ ancestral(struct sampler *s, int call, const float *out, float *x, sampler_noise
 		if (s->cfg.clip_sample)
 			x0 = fmax(-1, fmin(1, x0));
 		if (ddim) {
-			double eps = s->cfg.prediction == PREDICT_V ? sqrt(a) * out[i] + sqrt(1 - a) * x[i]
-			    : s->cfg.prediction == PREDICT_EPSILON ? out[i]
+			double eps = s->cfg.prediction == PREDICT_V ? sqrt(a) * out[i] +
+			    sqrt(1 - a) * x[i] : s->cfg.prediction == PREDICT_EPSILON ? out[i]
 			    : (x[i] - sqrt(a) * x0) / sqrt(1 - a);
 
 			x[i] = (float)(sqrt(p) * x0 + sqrt(1 - p - noise * noise) * eps);
@@ -161,8 +163,8 @@ heun(struct sampler *s, int call, const float *out, float *x)
 	}
 }
 
-/* Integral of the Lagrange polynomial j of the last `order` sigmas over the step: three Gauss points
- * are exact for its degree. */
+/* Integral of the Lagrange polynomial j of the last `order` sigmas over the step: three Gauss
+ * points are exact for its degree. */
 static double
 lms_weight(const struct sampler *s, int call, int order, int j)
 {
@@ -175,7 +177,8 @@ lms_weight(const struct sampler *s, int call, int order, int j)
 
 		for (int k = 0; k < order; k++)
 			if (k != j)
-				p *= (tau - s->sigma[call - k]) / (s->sigma[call - j] - s->sigma[call - k]);
+				p *= (tau - s->sigma[call - k]) /
+				    (s->sigma[call - j] - s->sigma[call - k]);
 		sum += weight[g] * p;
 	}
 	return 0.5 * (b - a) * sum;
@@ -246,7 +249,8 @@ dpm(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *d
 	}
 }
 
-/* UniPC, order 2, B(h) = e^h - 1 (bh2), predicting x0. b[k] of the paper's equation for order 1, 2. */
+/* UniPC, order 2, B(h) = e^h - 1 (bh2), predicting x0. b[k] of the paper's equation for order 1,
+ * 2. */
 static void
 unipc_b(double h, double b[2])
 {
@@ -310,7 +314,8 @@ lcm(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *d
 {
 	struct sampler_state *st = s->state;
 	bool last = call == s->steps - 1;
-	double t = s->t[call], a = sampler_alpha(s, t), p = last ? 1 : sampler_alpha(s, s->t[call + 1]);
+	double t = s->t[call], a = sampler_alpha(s, t),
+	    p = last ? 1 : sampler_alpha(s, s->t[call + 1]);
 	double scaled = t * 10, c_skip = 0.25 / (scaled * scaled + 0.25);
 	double c_out = scaled / sqrt(scaled * scaled + 0.25);
 
@@ -324,7 +329,8 @@ lcm(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *d
 }
 
 void
-sampler_step(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *draw, void *ctx)
+sampler_step(struct sampler *s, int call, const float *out, float *x, sampler_noise_fn *draw,
+    void *ctx)
 {
 	switch (s->kind) {
 	case SAMPLER_DDPM:

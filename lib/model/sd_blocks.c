@@ -1,8 +1,8 @@
 #include "model/sd_blocks.h"
 
 void
-gn_layer_init(struct gn_layer *l, struct params *ps, int64_t c, int groups, double eps, const char *fmt,
-    ...)
+gn_layer_init(struct gn_layer *l, struct params *ps, int64_t c, int groups, double eps,
+    const char *fmt, ...)
 {
 	LAYER_NAMED(name, fmt);
 
@@ -34,8 +34,8 @@ ln_layer_forward(const struct ln_layer *l, struct tensor *x)
 }
 
 void
-sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, int64_t time, int groups,
-    double eps, const char *fmt, ...)
+sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, int64_t time,
+    int groups, double eps, const char *fmt, ...)
 {
 	LAYER_NAMED(name, fmt);
 
@@ -47,8 +47,8 @@ sd_resnet_init(struct sd_resnet *r, struct params *ps, int64_t in, int64_t out, 
 	gn_layer_init(&r->norm2, ps, out, groups, eps, "%s.norm2", name);
 	conv_layer_init(&r->conv2, ps, out, out, 3, CONV_SAME(3), true, "%s.conv2", name);
 	if (in != out)
-		conv_layer_init(&r->shortcut, ps, in, out, 1, (struct conv){ 0 }, true, "%s.conv_shortcut",
-		    name);
+		conv_layer_init(&r->shortcut, ps, in, out, 1, (struct conv){ 0 }, true,
+		    "%s.conv_shortcut", name);
 }
 
 /* What lies between goes at once. */
@@ -78,10 +78,11 @@ sd_resnet_forward(const struct sd_resnet *r, struct tensor *x, struct tensor *ti
 }
 
 void
-sd_downsample_init(struct conv_layer *l, struct params *ps, int64_t c, bool asymmetric, const char *fmt,
-    ...)
+sd_downsample_init(struct conv_layer *l, struct params *ps, int64_t c, bool asymmetric,
+    const char *fmt, ...)
 {
-	struct conv geo = { .stride = 2, .left = !asymmetric, .top = !asymmetric, .right = 1, .bottom = 1 };
+	struct conv geo = { .stride = 2, .left = !asymmetric, .top = !asymmetric, .right = 1,
+		.bottom = 1 };
 	LAYER_NAMED(name, fmt);
 
 	conv_layer_init(l, ps, c, c, 3, geo, true, "%s", name);

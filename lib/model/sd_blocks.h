@@ -1,6 +1,6 @@
 /*
- * What the U-Net and the autoencoder of Stable Diffusion are built of, under diffusers' names. Images
- * are [N,H,W,C].
+ * What the U-Net and the autoencoder of Stable Diffusion are built of, under diffusers' names.
+ * Images are [N,H,W,C].
  */
 #ifndef MODEL_SD_BLOCKS_H
 #define MODEL_SD_BLOCKS_H
@@ -12,8 +12,8 @@ struct gn_layer {
 	int groups;
 	double eps;
 };
-void gn_layer_init(struct gn_layer *, struct params *, int64_t c, int groups, double eps, const char *fmt,
-    ...) __attribute__((format(printf, 6, 7)));
+void gn_layer_init(struct gn_layer *, struct params *, int64_t c, int groups, double eps,
+    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 struct tensor *gn_layer_forward(const struct gn_layer *, struct tensor *x, enum act);
 
 struct ln_layer {

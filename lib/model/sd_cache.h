@@ -1,6 +1,6 @@
 /*
- * Numbers that are dear to compute, kept by their place: in memory as far as a bound allows, the rest in a
- * file without a name in a folder, or nowhere (they are then computed again).
+ * Numbers that are dear to compute, kept by their place: in memory as far as a bound allows, the
+ * rest in a file without a name in a folder, or nowhere (they are then computed again).
  *
  *	struct sd_cache c;
  *	if (sd_cache_open(&c, bytes, 1 << 30, NULL)) ...

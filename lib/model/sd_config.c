@@ -52,9 +52,11 @@ void
 sd_config_scheduler(struct sd_config *c, bool v_prediction)
 {
 	sb_clear(&c->scheduler);
-	sb_puts(&c->scheduler, "{\n  \"_class_name\": \"PNDMScheduler\",\n  \"beta_start\": 0.00085,\n"
+	sb_puts(&c->scheduler,
+	    "{\n  \"_class_name\": \"PNDMScheduler\",\n  \"beta_start\": 0.00085,\n"
 	    "  \"beta_end\": 0.012,\n  \"beta_schedule\": \"scaled_linear\",\n"
-	    "  \"num_train_timesteps\": 1000,\n  \"set_alpha_to_one\": false,\n  \"skip_prk_steps\": true,\n"
+	    "  \"num_train_timesteps\": 1000,\n  \"set_alpha_to_one\": false,\n  "
+	    "\"skip_prk_steps\": true,\n"
 	    "  \"steps_offset\": 1,\n  \"clip_sample\": false,\n  \"prediction_type\": \"");
 	sb_puts(&c->scheduler, v_prediction ? "v_prediction\"\n}\n" : "epsilon\"\n}\n");
 }
@@ -86,7 +88,8 @@ sd_config_check(const struct sd_config *c)
 /* SD 1.5's, as its config.json files say. */
 static const struct sd_config sd15 = {
 	.text = { 49408, 77, 768, 12, 12, 3072, ACT_QUICK_GELU, 1e-5, 768 },
-	.unet = { .in_channels = 4, .out_channels = 4, .levels = 4, .width = { 320, 640, 1280, 1280 },
+	.unet = { .in_channels = 4, .out_channels = 4, .levels = 4,
+		.width = { 320, 640, 1280, 1280 },
 	    .cross_down = { true, true, true, false }, .cross_up = { false, true, true, true },
 	    .layers = 2, .heads = { 8, 8, 8, 8 }, .context = 768, .groups = 32, .eps = 1e-5,
 	    .flip_sin_to_cos = true, .sample_size = 64 },
@@ -102,7 +105,8 @@ static const struct sd_config tiny = {
 	    .cross_down = { false, true, true }, .cross_up = { true, true, false }, .layers = 1,
 	    .heads = { 4, 4, 4 }, .context = 96, .groups = 16, .eps = 1e-5, .flip_sin_to_cos = true,
 	    .sample_size = 16 },
-	.vae = { .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 3, .width = { 32, 64, 96 },
+	.vae = { .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 3,
+		.width = { 32, 64, 96 },
 	    .layers = 1, .groups = 16, .sample_size = 64, .scaling = 0.18215 },
 };
 
@@ -121,9 +125,11 @@ static const struct sd_config small = {
 static const struct sd_config mini = {
 	.text = { 0, 77, 16, 2, 2, 32, ACT_QUICK_GELU, 1e-5, 16 },
 	.unet = { .in_channels = 4, .out_channels = 4, .levels = 2, .width = { 16, 32 },
-	    .cross_down = { true, false }, .cross_up = { false, true }, .layers = 1, .heads = { 2, 2 },
-	    .context = 16, .groups = 8, .eps = 1e-5, .flip_sin_to_cos = true, .sample_size = 8 },
-	.vae = { .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 3, .width = { 8, 16, 16 },
+	    .cross_down = { true, false }, .cross_up = { false, true }, .layers = 1,
+	    .heads = { 2, 2 }, .context = 16, .groups = 8, .eps = 1e-5, .flip_sin_to_cos = true,
+	    .sample_size = 8 },
+	.vae = { .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 3,
+		.width = { 8, 16, 16 },
 	    .layers = 1, .groups = 8, .sample_size = 32, .scaling = 0.18215 },
 };
 
@@ -141,11 +147,15 @@ sd_config_named(struct sd_config *c, const char *name)
 	else if (strcmp(name, "mini") == 0)
 		*c = mini;
 	else
-		return err("'%s' is neither a model's name (sd15, sd21-base, sd21, tiny, small, mini) nor a file or "
-		           "folder with configurations", name);
+		return err(
+		    "'%s' is neither a model's name (sd15, sd21-base, sd21, tiny, small, mini) nor "
+		    "a file or "
+		    "folder with configurations",
+		    name);
 	if (v2 || v2v) {
 		/* OpenCLIP ViT-H less its last layer; heads of 64 channels */
-		c->text = (struct clip_config){ 49408, 77, 1024, 23, 16, 4096, ACT_GELU, 1e-5, 512 };
+		c->text = (struct clip_config){ 49408, 77, 1024, 23, 16, 4096, ACT_GELU, 1e-5,
+		    512 };
 		for (int i = 0; i < c->unet.levels; i++)
 			c->unet.heads[i] = c->unet.width[i] / 64;
 		c->unet.context = 1024;

@@ -30,8 +30,9 @@ void sd_config_release(struct sd_config *);
 /* Do the parts fit together? -1 with a message. */
 int sd_config_check(const struct sd_config *);
 
-/* sd15, sd21-base, sd21, tiny (64 x 64 pixels, 7.5 million parameters, for two CPU cores), small (32 x 32
- * pixels, 3 million), mini (smaller still, for tests): 0, or -1 with a message that lists the names. */
+/* sd15, sd21-base, sd21, tiny (64 x 64 pixels, 7.5 million parameters, for two CPU cores), small
+ * (32 x 32 pixels, 3 million), mini (smaller still, for tests): 0, or -1 with a message that lists
+ * the names. */
 int sd_config_named(struct sd_config *, const char *name);
 
 /* The net's parameters as an outline (params_outline): names and shapes, no memory on a device. */

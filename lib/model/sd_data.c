@@ -43,7 +43,7 @@ sd_data_release(struct sd_data *d)
 	*d = (struct sd_data){ 0 };
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void
 add_text(struct sd_item *it, const char *s)
@@ -52,8 +52,8 @@ add_text(struct sd_item *it, const char *s)
 	it->text[it->ntext++] = xstrdup(s);
 }
 
-/* "12_a cell (3).png" is "a cell": without digits, ( ) and -, with a space for _; then what STEM.txt says,
- * where there is one. */
+/* "12_a cell (3).png" is "a cell": without digits, ( ) and -, with a space for _; then what
+ * STEM.txt says, where there is one. */
 static void
 text_of_name(const struct sd_data_conf *c, const char *path, struct sd_item *it)
 {
@@ -192,7 +192,8 @@ sd_data_add(struct sd_data *d, struct rec *r)
 void
 sd_data_add_file(struct sd_data *d, const char *path)
 {
-	struct sd_item it = { .id = xstrdup(path_base(path)), .path = xstrdup(path), .input = xstrdup("-") };
+	struct sd_item it = { .id = xstrdup(path_base(path)), .path = xstrdup(path),
+		.input = xstrdup("-") };
 
 	if (d->conf.from_names)
 		text_of_name(&d->conf, path, &it);
@@ -282,7 +283,7 @@ sd_data_limit(struct sd_data *d, int64_t most)
 	free(in);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 int
 sd_data_decode(const struct sd_data_conf *c, const struct sd_item *it, struct image *out)
@@ -384,7 +385,8 @@ sd_data_tell_bad(const struct sd_data *d, bool strict)
 char *
 sd_data_metadata(const char *dir)
 {
-	char *whole = path_join(dir, "metadata.jsonl"), *train = path_join(dir, "train/metadata.jsonl");
+	char *whole = path_join(dir, "metadata.jsonl"),
+	     *train = path_join(dir, "train/metadata.jsonl");
 	char *found = file_exists(whole) ? whole : file_exists(train) ? train : NULL;
 
 	if (found != whole)

@@ -1,9 +1,9 @@
 /*
- * What a Stable Diffusion model is trained on: images with captions or classes, resized, cropped and
- * mirrored as torchvision does it for diffusers' trainers.
+ * What a Stable Diffusion model is trained on: images with captions or classes, resized, cropped
+ * and mirrored as torchvision does it for diffusers' trainers.
  *
- * What an image looks like in a visit (which crop, mirrored or not, which of its captions) is a function
- * of (seed, id, visit), so that neither order nor threads matter.
+ * What an image looks like in a visit (which crop, mirrored or not, which of its captions) is a
+ * function of (seed, id, visit), so that neither order nor threads matter.
  */
 #ifndef MODEL_SD_DATA_H
 #define MODEL_SD_DATA_H
@@ -24,7 +24,7 @@ struct sd_data_conf {
 	const char *prompt;         /* the caption of all, or NULL: the record's */
 	bool from_names;            /* captions are the letters of the files' names */
 	const char *captions_dir;   /* to which STEM.txt in this folder is added; or NULL */
-	const char *prompt_head;    /* a caption that begins so names a class by its rest; or NULL */
+	const char *prompt_head;   /* a caption that begins so names a class by its rest; or NULL */
 	const struct class_config *classes; /* instead of captions; NULL: captions */
 };
 
@@ -52,22 +52,23 @@ void sd_data_release(struct sd_data *);
 int sd_data_add(struct sd_data *, struct rec *);
 /* Notes an image that no record tells of; the caption is conf.prompt, or the file's name. */
 void sd_data_add_file(struct sd_data *, const char *path);
-/* Every image file (.jpg, .jpeg, .png) of a folder, by name. Returns how many, or -1 with a message. */
+/* Every image file (.jpg, .jpeg, .png) of a folder, by name. Returns how many, or -1 with a
+ * message. */
 int64_t sd_data_add_folder(struct sd_data *, const char *dir);
 /* Keeps at most n for training, chosen by seed and ids. */
 void sd_data_limit(struct sd_data *, int64_t n);
-/* Reads every image once on `jobs` threads, and keeps what fits. item->bad tells which cannot be used;
- * stop() ends it early. Returns how many are bad. */
+/* Reads every image once on `jobs` threads, and keeps what fits. item->bad tells which cannot be
+ * used; stop() ends it early. Returns how many are bad. */
 size_t sd_data_read(struct sd_data *, int jobs, int (*stop)(void));
 /* Takes the bad ones out. */
 void sd_data_drop_bad(struct sd_data *);
 /* Says which are bad and why, a line each on stderr; strict: ends the program at the first. */
 void sd_data_tell_bad(const struct sd_data *, bool strict);
-/* Where the records of an ImageFolder stand: DIR/metadata.jsonl, or those of its split for training.
- * Caller frees; NULL with a message. */
+/* Where the records of an ImageFolder stand: DIR/metadata.jsonl, or those of its split for
+ * training. Caller frees; NULL with a message. */
 char *sd_data_metadata(const char *dir);
-/* Moves those of a split other than training to another sd_data of the same conf (or, with `to` NULL,
- * away). */
+/* Moves those of a split other than training to another sd_data of the same conf (or, with `to`
+ * NULL, away). */
 void sd_data_take(struct sd_data *from, int split, struct sd_data *to);
 
 /* An item's image with its short side as long as the resolution; the caller releases it. */
@@ -81,8 +82,8 @@ int sd_data_pixels(const struct sd_data *, const struct sd_item *, uint64_t visi
 /* ((v / 255) - 0.5) / 0.5 in f32 */
 void sd_data_normalize(const uint8_t *in, size_t n, float *out);
 
-/* What an epoch goes through: n samples of `own`, beside each one of `prior` where there is one. The
- * smaller of the two is gone through again and again. Samples n and above are prior's. */
+/* What an epoch goes through: n samples of `own`, beside each one of `prior` where there is one.
+ * The smaller of the two is gone through again and again. Samples n and above are prior's. */
 struct sd_view {
 	struct sd_data *own, *prior;
 	size_t n;
@@ -97,7 +98,8 @@ struct sd_pick {
 };
 void sd_view_init(struct sd_view *, struct sd_data *own, struct sd_data *prior);
 struct sd_pick sd_view_pick(const struct sd_view *, uint32_t sample, uint64_t epoch);
-/* The samples of an epoch in batches: of each `batch` own ones and then as many prior ones. Caller frees;
+/* The samples of an epoch in batches: of each `batch` own ones and then as many prior ones. Caller
+ * frees;
  * *n: how many in all. */
 uint32_t *sd_view_order(const struct sd_view *, size_t batch, uint64_t epoch, size_t *n);
 int sd_view_sample(void *view, uint32_t sample, uint64_t epoch, void *dst); /* a loader_fn */

@@ -60,7 +60,7 @@ draws(const struct sd_pick *p, const char *purpose)
 	return r;
 }
 
-/* ---- latents ----------------------------------------------------------------------------------- */
+/* ---- latents --------------------------------------------------------------------------------- */
 
 /* Mean and log variance of one image, by itself. */
 static int
@@ -92,7 +92,8 @@ static int
 latents(const struct sd_feed *f, const struct sd_pick *p, const uint8_t *px, float *out)
 {
 	size_t half = sd_feed_latent(f) / 2;
-	size_t place = latent_place(f, p->data, p->index, sd_data_flipped(p->data, p->item, p->visit));
+	size_t place =
+	    latent_place(f, p->data, p->index, sd_data_flipped(p->data, p->item, p->visit));
 	float *m = xmalloc(2 * half * sizeof(*m));
 	struct rng r = draws(p, "latent");
 	int ret = 0;
@@ -103,7 +104,8 @@ latents(const struct sd_feed *f, const struct sd_pick *p, const uint8_t *px, flo
 			sd_cache_put(f->latents, place, m);
 	}
 	for (size_t i = 0; i < half && ret == 0; i++)
-		out[i] = (float)f->p->cfg.vae.scaling * (m[i] + expf(0.5f * m[half + i]) * (float)rng_normal(&r));
+		out[i] = (float)f->p->cfg.vae.scaling *
+		    (m[i] + expf(0.5f * m[half + i]) * (float)rng_normal(&r));
 	free(m);
 	return ret;
 }
@@ -133,7 +135,7 @@ noise(const struct sd_feed *f, const struct sd_pick *p, float *out, float *shown
 	}
 }
 
-/* ---- what the images are of ---------------------------------------------------------------------- */
+/* ---- what the images are of ------------------------------------------------------------------ */
 
 /* Ids of a caption; returns how many there are without padding. */
 static int
@@ -163,8 +165,8 @@ states_of(struct sd_feed *f, const char *text, float *out)
 	}
 	was = grads_set(false);
 	scope_open();
-	tensor_get(op_cast(clip_forward(&f->p->text, tensor_from(I32, 2, (int64_t[]){ 1, tokens }, ids), NULL),
-	    F32), out);
+	tensor_get(op_cast(clip_forward(&f->p->text,
+	    tensor_from(I32, 2, (int64_t[]){ 1, tokens }, ids), NULL), F32), out);
 	scope_close();
 	grads_set(was);
 	free(ids);
@@ -172,8 +174,8 @@ states_of(struct sd_feed *f, const char *text, float *out)
 	return 0;
 }
 
-/* [n,T,width]: T tokens, or as many as the longest of the captions has. States know only what stands
- * before them, so that leaving off the end changes none of the rest. */
+/* [n,T,width]: T tokens, or as many as the longest of the captions has. States know only what
+ * stands before them, so that leaving off the end changes none of the rest. */
 static struct tensor *
 text_context(struct sd_feed *f, const struct sd_pick *p, size_t n)
 {
@@ -186,15 +188,17 @@ text_context(struct sd_feed *f, const struct sd_pick *p, size_t n)
 
 	for (size_t i = 0; i < n && !bad; i++) {
 		const char *text = sd_data_caption(p[i].data, p[i].item, p[i].visit);
-		int long_ = f->longest || f->train_text ? ids_of(f, text, ids + i * (size_t)tokens) :
+		int long_ = f->longest ||
+		    f->train_text ? ids_of(f, text, ids + i * (size_t)tokens) :
 		    (int)tokens;
 
 		most = long_ > most ? long_ : most;
 		bad = long_ < 0 || (v && states_of(f, text, v + i * each));
 	}
 	if (!bad) {
-		c = v ? tensor_from(F32, 3, (int64_t[]){ (int64_t)n, tokens, width }, v) :
-		    clip_forward(&f->p->text, tensor_from(I32, 2, (int64_t[]){ (int64_t)n, tokens }, ids), NULL);
+		c = v ? tensor_from(F32, 3, (int64_t[]){ (int64_t)n, tokens, width }, v)
+		      : clip_forward(&f->p->text,
+		            tensor_from(I32, 2, (int64_t[]){ (int64_t)n, tokens }, ids), NULL);
 		if (f->longest && most < tokens)
 			c = op_slice(c, 1, 0, most);
 	}
@@ -211,12 +215,13 @@ class_context(const struct sd_feed *f, const struct sd_pick *p, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		ids[i] = p[i].item->cls;
-	c = class_embed_forward(&f->p->classes, tensor_from(I32, 1, (int64_t[]){ (int64_t)n }, ids));
+	c = class_embed_forward(&f->p->classes,
+	    tensor_from(I32, 1, (int64_t[]){ (int64_t)n }, ids));
 	free(ids);
 	return c;
 }
 
-/* ---- batches ----------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static int
 time_of(const struct sd_feed *f, const struct sd_pick *p)
@@ -236,7 +241,8 @@ sd_feed_batch(struct sd_feed *f, const struct loader_batch *lb, uint64_t epoch, 
 	size_t px = (size_t)dc->resolution * (size_t)dc->resolution * (size_t)dc->channels;
 	int64_t dim[] = { (int64_t)lb->n, side(f), side(f), f->p->cfg.vae.latent };
 	struct sd_pick *p = xmalloc(lb->n * sizeof(*p));
-	float *x = xmalloc(3 * lb->n * each * sizeof(*x)), *e = x + lb->n * each, *s = e + lb->n * each;
+	float *x = xmalloc(3 * lb->n * each * sizeof(*x)), *e = x + lb->n * each,
+	      *s = e + lb->n * each;
 	int ret = 0;
 
 	f->t = xgrow(f->t, &f->cap, lb->n, sizeof(*f->t));
@@ -253,7 +259,8 @@ sd_feed_batch(struct sd_feed *f, const struct loader_batch *lb, uint64_t epoch, 
 		b->noise = tensor_from(F32, 4, dim, e);
 		if (f->perturbation > 0)
 			b->shown = tensor_from(F32, 4, dim, s);
-		b->context = f->p->has[SD_CLASSES] ? class_context(f, p, lb->n) : text_context(f, p, lb->n);
+		b->context = f->p->has[SD_CLASSES] ? class_context(f, p, lb->n)
+		    : text_context(f, p, lb->n);
 		ret = b->context ? 0 : -1;
 	}
 	free(p);

@@ -38,7 +38,8 @@ static void
 rename_old(struct weights *w)
 {
 	static const char *const half[] = { "encoder", "decoder" };
-	static const char *const name[][2] = { { "query", "to_q" }, { "key", "to_k" }, { "value", "to_v" },
+	static const char *const name[][2] =
+	    { { "query", "to_q" }, { "key", "to_k" }, { "value", "to_v" },
 		{ "proj_attn", "to_out.0" } };
 	static const char *const part[] = { "weight", "bias" };
 
@@ -54,7 +55,8 @@ rename_old(struct weights *w)
 	for (int i = 0; i < w->st.n; i++) {
 		struct st_tensor *t = &w->st.t[i];
 
-		if (strstr(t->name, "mid_block.attentions.0.") && t->ndim == 4 && t->dim[2] == 1 && t->dim[3] == 1)
+		if (strstr(t->name, "mid_block.attentions.0.") && t->ndim == 4 && t->dim[2] == 1 &&
+		    t->dim[3] == 1)
 			t->ndim = 2;
 	}
 }
@@ -104,7 +106,9 @@ static int
 open_folder(struct sd_files *f, const struct sd_sources *s)
 {
 	if (s->v_prediction)
-		return err("%s: what the model predicts stands in its scheduler/scheduler_config.json", f->path);
+		return err(
+		    "%s: what the model predicts stands in its scheduler/scheduler_config.json",
+		    f->path);
 	if (read_net(f, SD_CLASSES, NULL, s->variant) || read_net(f, SD_TEXT, NULL, s->variant) ||
 	    read_net(f, SD_UNET, s->unet, s->unet ? NULL : s->variant) ||
 	    read_net(f, SD_VAE, s->vae, s->vae ? NULL : s->variant) || read_scheduler(f))
@@ -130,8 +134,10 @@ open_single(struct sd_files *f, const struct sd_sources *s)
 		weights_close(&f->net[SD_VAE]);
 		f->has[SD_VAE] = false;
 	}
-	return (s->unet && read_net(f, SD_UNET, s->unet, NULL)) || (s->vae && read_net(f, SD_VAE, s->vae, NULL))
-	    ? -1 : 0;
+	return (s->unet && read_net(f, SD_UNET, s->unet, NULL)) ||
+	        (s->vae && read_net(f, SD_VAE, s->vae, NULL))
+	    ? -1
+	    : 0;
 }
 
 static int
@@ -253,10 +259,13 @@ sd_files_latest(const char *dir)
 		return NULL;
 	}
 	while ((e = readdir(d))) {
-		char *path = path_join(dir, e->d_name), *index = path_join(path, "model_index.json");
-		bool folder = file_exists(index), single = strcmp(path_ext(path), ".safetensors") == 0;
+		char *path = path_join(dir, e->d_name),
+		     *index = path_join(path, "model_index.json");
+		bool folder = file_exists(index),
+		     single = strcmp(path_ext(path), ".safetensors") == 0;
 
-		if (e->d_name[0] != '.' && (folder || single) && stat(folder ? index : path, &st) == 0 &&
+		if (e->d_name[0] != '.' && (folder || single) &&
+		    stat(folder ? index : path, &st) == 0 &&
 		    (!found || st.st_mtim.tv_sec > best.tv_sec ||
 		        (st.st_mtim.tv_sec == best.tv_sec && st.st_mtim.tv_nsec > best.tv_nsec))) {
 			free(found);
@@ -300,7 +309,8 @@ write_index(const struct sd_files *f, const char *dir)
 	sb_puts(&sb, "{\n  \"_class_name\": \"StableDiffusionPipeline\",\n"
 	    "  \"feature_extractor\": [null, null],\n  \"image_encoder\": [null, null],\n"
 	    "  \"requires_safety_checker\": false,\n  \"safety_checker\": [null, null],\n");
-	sb_printf(&sb, "  \"scheduler\": [\"diffusers\", \"%s\"],\n", scheduler ? scheduler : "PNDMScheduler");
+	sb_printf(&sb, "  \"scheduler\": [\"diffusers\", \"%s\"],\n",
+	    scheduler ? scheduler : "PNDMScheduler");
 	if (f->has[SD_TEXT])
 		sb_puts(&sb, "  \"text_encoder\": [\"transformers\", \"CLIPTextModel\"],\n"
 		    "  \"tokenizer\": [\"transformers\", \"CLIPTokenizer\"],\n");
@@ -345,7 +355,8 @@ sd_files_write(const struct sd_files *f, const char *dir, enum st_dtype dtype, i
     const char *const *meta)
 {
 	char *sub = path_join(dir, "scheduler");
-	int ret = make_dirs(sub) || write_text(sub, "scheduler_config.json", f->cfg.scheduler.s) ? -1 : 0;
+	int ret = make_dirs(sub) || write_text(sub, "scheduler_config.json", f->cfg.scheduler.s)
+	    ? -1 : 0;
 
 	free(sub);
 	for (int i = 0; i < SD_NETS && ret == 0; i++) {
@@ -356,7 +367,8 @@ sd_files_write(const struct sd_files *f, const char *dir, enum st_dtype dtype, i
 		sub = path_join(dir, sd_net_name((enum sd_net)i));
 		sd_config_put(&f->cfg, (enum sd_net)i, &sb);
 		ret = make_dirs(sub) || write_text(sub, "config.json", sb.s) ||
-		    weights_write(&f->net[i], sub, sd_net_stem((enum sd_net)i), dtype, shard, meta) ? -1 : 0;
+		    weights_write(&f->net[i], sub, sd_net_stem((enum sd_net)i), dtype, shard, meta)
+		    ? -1 : 0;
 		sb_release(&sb);
 		free(sub);
 	}

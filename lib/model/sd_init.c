@@ -31,8 +31,8 @@ clip_deviation(const struct clip_config *c, const char *name)
 }
 
 static void
-first_values(const struct sd_outline *o, const struct sd_config *c, const struct param *p, uint64_t seed,
-    float *v)
+first_values(const struct sd_outline *o, const struct sd_config *c, const struct param *p,
+    uint64_t seed, float *v)
 {
 	char name[512];
 	const struct param *weight;

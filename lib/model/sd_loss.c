@@ -54,7 +54,8 @@ sd_errors(struct tensor *pred, struct tensor *target)
 	return scope_keep(op_mean(op_square(op_sub(op_cast(pred, F32), target)), 14, false));
 }
 
-/* The weight of min-SNR at timestep t. With nothing left of the image (snr 0) epsilon's limit is 1. */
+/* The weight of min-SNR at timestep t. With nothing left of the image (snr 0) epsilon's limit is
+ * 1. */
 static double
 snr_weight(const struct sd_loss *l, const struct noise_schedule *s, int t)
 {
@@ -71,8 +72,8 @@ snr_weight(const struct sd_loss *l, const struct noise_schedule *s, int t)
 }
 
 void
-sd_loss_weights(const struct sd_loss *l, const struct noise_schedule *s, const int *t, int n, int prior,
-    float *w)
+sd_loss_weights(const struct sd_loss *l, const struct noise_schedule *s, const int *t, int n,
+    int prior, float *w)
 {
 	int own = n - prior;
 
@@ -81,8 +82,8 @@ sd_loss_weights(const struct sd_loss *l, const struct noise_schedule *s, const i
 }
 
 struct tensor *
-sd_loss_sum(const struct sd_loss *l, const struct noise_schedule *s, struct tensor *errors, const int *t,
-    int prior)
+sd_loss_sum(const struct sd_loss *l, const struct noise_schedule *s, struct tensor *errors,
+    const int *t, int prior)
 {
 	int n = (int)errors->dim[0];
 	float *w = xmalloc((size_t)n * sizeof(*w));

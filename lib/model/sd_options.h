@@ -1,6 +1,6 @@
 /*
- * The options of sdtrain(1): its own, diffusers' spellings of them, and the originals' presets. Wrong usage
- * ends the program.
+ * The options of sdtrain(1): its own, diffusers' spellings of them, and the originals' presets.
+ * Wrong usage ends the program.
  */
 #ifndef MODEL_SD_OPTIONS_H
 #define MODEL_SD_OPTIONS_H
@@ -15,7 +15,8 @@ struct sd_options {
 	bool quiet, strict, plan, v_prediction;
 	int64_t jobs;
 	/* data */
-	const char *caption_key, *image_key, *label_key, *prompt, *folder, *classes, *prompt_head, *cache_dir;
+	const char *caption_key, *image_key, *label_key, *prompt, *folder, *classes, *prompt_head,
+	    *cache_dir;
 	const char *captions_dir, *image_folders, *class_parent;
 	int64_t resolution, samples, per_image, class_tokens, cache_room;
 	double empty;
@@ -40,15 +41,16 @@ struct sd_options {
 	int prediction;       /* -1: the model's */
 	/* looking and keeping */
 	struct opt_list prompts;
-	int64_t images, eval_every, eval_epochs, sample_steps, save_every, keep, single_every, log_every;
+	int64_t images, eval_every, eval_epochs, sample_steps, save_every, keep, single_every,
+	    log_every;
 	double guidance;
 	const char *single_dir, *board, *resume_from;
 	int sampler, dtype;   /* sampler -1: the model's */
 	bool resume;
 };
 
-/* What argv says, over its preset and the defaults; *first: the index of the first operand. The options
- * live as long as the program; those that follow from others are set. */
+/* What argv says, over its preset and the defaults; *first: the index of the first operand. The
+ * options live as long as the program; those that follow from others are set. */
 struct sd_options *sd_options_parse(int argc, char **argv, int *first);
 
 #endif

@@ -24,19 +24,22 @@ open_nets(struct nets *m, const struct sd_plan_conf *c)
 	const unsigned train = c->train;
 
 	m->has_text = c->cfg->classes.classes == 0;
-	unet_init(&m->unet, &c->cfg->unet, train >> SD_UNET & 1 ? F32 : c->dtype, train >> SD_UNET & 1);
+	unet_init(&m->unet, &c->cfg->unet, train >> SD_UNET & 1 ? F32 : c->dtype,
+	    train >> SD_UNET & 1);
 	vae_init(&m->vae, &c->cfg->vae, F32, false);
 	m->unet.checkpointing = c->checkpointing;
 	if (m->has_text) {
 		/* a text encoder that is trained works in 16 bits, too */
-		clip_init(&m->text, &c->cfg->text, train >> SD_TEXT & 1 ? F32 : c->dtype, train >> SD_TEXT & 1);
+		clip_init(&m->text, &c->cfg->text, train >> SD_TEXT & 1 ? F32 : c->dtype,
+		    train >> SD_TEXT & 1);
 		m->text.compute = train >> SD_TEXT & 1 ? c->compute : F32;
 	} else {
 		class_embed_init(&m->classes, &c->cfg->classes, F32, true);
 	}
 	for (int i = 0; i < SD_NETS; i++)
-		if ((c->adapt >> i & 1) && lora_init(&m->lora[i], i == SD_TEXT ? &m->text.ps : &m->unet.ps,
-		    c->targets[i], c->ntargets[i], c->rank, c->rank, 0))
+		if ((c->adapt >> i & 1) &&
+		    lora_init(&m->lora[i], i == SD_TEXT ? &m->text.ps : &m->unet.ps, c->targets[i],
+		    c->ntargets[i], c->rank, c->rank, 0))
 			return -1;
 	return 0;
 }
@@ -70,7 +73,8 @@ encode(const struct nets *m, const struct sd_plan_conf *c)
 
 	scope_open();
 	vae_encode(&m->vae, zeros(m->vae.ps.dtype, 4,
-	    (int64_t[]){ 1, c->resolution, c->resolution, c->cfg->vae.in_channels }), &mean, &logvar);
+	    (int64_t[]){ 1, c->resolution, c->resolution, c->cfg->vae.in_channels }), &mean,
+	    &logvar);
 	scope_close();
 	if (m->has_text && !((c->train | c->adapt) >> SD_TEXT & 1)) {
 		scope_open();
@@ -86,7 +90,8 @@ context(const struct nets *m, const struct sd_plan_conf *c, int64_t n)
 	if (!m->has_text)
 		return class_embed_forward(&m->classes, zeros(I32, 1, &n));
 	if ((c->train | c->adapt) >> SD_TEXT & 1)
-		return clip_forward(&m->text, zeros(I32, 2, (int64_t[]){ n, c->cfg->text.length }), NULL);
+		return clip_forward(&m->text, zeros(I32, 2, (int64_t[]){ n, c->cfg->text.length }),
+		    NULL);
 	return zeros(F32, 3, (int64_t[]){ n, c->cfg->text.length, c->cfg->text.width });
 }
 
@@ -113,8 +118,8 @@ one_step(const struct nets *m, const struct sd_plan_conf *c, struct sd_step *s)
 static void
 go_through(struct nets *m, const struct sd_plan_conf *c, struct sd_plan *plan)
 {
-	static const struct noise_config noise = { .train_steps = 1, .beta_start = 0.1, .beta_end = 0.1,
-		.beta_schedule = "linear" };
+	static const struct noise_config noise = { .train_steps = 1, .beta_start = 0.1,
+		.beta_end = 0.1, .beta_schedule = "linear" };
 	struct params *const own[] = { &m->text.ps, &m->unet.ps, &m->vae.ps, &m->classes.ps };
 	static const enum sd_net order[] = { SD_UNET, SD_TEXT, SD_CLASSES };
 	struct sd_step s = { .unet = &m->unet, .compute = c->compute, .accumulate = 1, .clip = 1,
@@ -165,9 +170,9 @@ void
 sd_plan_put(const struct sd_plan *p, FILE *fp)
 {
 	fprintf(fp, "{\"kind\":\"plan\",\"weights_bytes\":%" PRIu64 ",\"gradients_bytes\":%" PRIu64
-	    ",\"optimizer_bytes\":%" PRIu64 ",\"activations_bytes\":%" PRIu64 ",\"total_bytes\":%" PRIu64
-	    ",\"device_bytes\":%" PRIu64 "}\n", p->weights, p->gradients, p->optimizer, p->activations, p->total,
-	    gpu_info()->memory);
+	    ",\"optimizer_bytes\":%" PRIu64 ",\"activations_bytes\":%" PRIu64 ",\"total_bytes\":%"
+	    PRIu64 ",\"device_bytes\":%" PRIu64 "}\n", p->weights, p->gradients, p->optimizer,
+	    p->activations, p->total, gpu_info()->memory);
 }
 
 /* The n-th way to take less, as an option; NULL where it is taken already. */
@@ -217,8 +222,9 @@ sd_plan_refuse(const struct sd_plan_conf *conf, uint64_t total)
 		sb_puts(&sb, word ? word : "");
 	}
 	if (p.total > gpu_info()->memory)
-		die("it takes %.2f GiB, the device has %.2f: a smaller --resolution, or a smaller model",
+		die("it takes %.2f GiB, the device has %.2f: a smaller --resolution, or a smaller "
+		    "model",
 		    (double)total / gib, device);
-	die("it takes %.2f GiB, the device has %.2f; it would fit with%s (%.2f GiB)", (double)total / gib,
-	    device, sb.s, (double)p.total / gib);
+	die("it takes %.2f GiB, the device has %.2f; it would fit with%s (%.2f GiB)",
+	    (double)total / gib, device, sb.s, (double)p.total / gib);
 }

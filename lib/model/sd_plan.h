@@ -1,6 +1,6 @@
 /*
- * How much memory of the device a training run takes: one step is gone through with nothing but counting
- * (gpu_count), with the networks' shapes and without their weights.
+ * How much memory of the device a training run takes: one step is gone through with nothing but
+ * counting (gpu_count), with the networks' shapes and without their weights.
  */
 #ifndef MODEL_SD_PLAN_H
 #define MODEL_SD_PLAN_H
@@ -12,7 +12,7 @@
 
 struct sd_plan_conf {
 	const struct sd_config *cfg;
-	unsigned train;          /* bits 1 << SD_UNET and so on: networks that are trained themselves */
+	unsigned train;      /* bits 1 << SD_UNET and so on: networks that are trained themselves */
 	enum dtype dtype;        /* of networks that are not; the autoencoder is F32 */
 	enum dtype compute;
 	bool checkpointing, ema;
@@ -35,7 +35,8 @@ struct sd_plan {
 int sd_plan_make(struct sd_plan *, const struct sd_plan_conf *);
 /* As a record, {"kind":"plan",...}. */
 void sd_plan_put(const struct sd_plan *, FILE *);
-/* Ends the program: a run of `total` bytes does not fit the device. Says which options would make it fit. */
+/* Ends the program: a run of `total` bytes does not fit the device. Says which options would make
+ * it fit. */
 _Noreturn void sd_plan_refuse(const struct sd_plan_conf *, uint64_t total);
 
 #endif

@@ -24,8 +24,9 @@ images_in(const char *dir)
 	while ((e = readdir(d))) {
 		const char *ext = path_ext(e->d_name);
 
-		n += e->d_name[0] != '.' && (!strcasecmp(ext, ".jpg") || !strcasecmp(ext, ".jpeg") ||
-		    !strcasecmp(ext, ".png"));
+		n += e->d_name[0] != '.' &&
+		    (!strcasecmp(ext, ".jpg") || !strcasecmp(ext, ".jpeg") ||
+		        !strcasecmp(ext, ".png"));
 	}
 	closedir(d);
 	return n;
@@ -43,7 +44,8 @@ job_of(const struct sd_prior *c, int i)
 	char id[32];
 
 	snprintf(id, sizeof(id), "%d", i);
-	return (struct sd_job){ .text = c->prompt, .width = c->size, .height = c->size, .steps = c->steps,
+	return (struct sd_job){ .text = c->prompt, .width = c->size, .height = c->size,
+	    .steps = c->steps,
 		.guidance = c->guidance, .strength = 1, .sampler = (enum sampler_kind)c->sampler,
 		.seed = c->seed ^ rng_stream("class image", id) };
 }

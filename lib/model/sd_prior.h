@@ -1,6 +1,6 @@
 /*
- * Class images for prior preservation (DreamBooth): those that a folder lacks are made by the model itself
- * before it is trained.
+ * Class images for prior preservation (DreamBooth): those that a folder lacks are made by the model
+ * itself before it is trained.
  */
 #ifndef MODEL_SD_PRIOR_H
 #define MODEL_SD_PRIOR_H
@@ -17,7 +17,8 @@ struct sd_prior {
 	bool quiet;
 };
 
-/* Makes the folder, and what it lacks of n images as DIR/0.jpg, DIR/1.jpg, ... 0; 1: stop() asked to end it;
+/* Makes the folder, and what it lacks of n images as DIR/0.jpg, DIR/1.jpg, ... 0; 1: stop() asked
+ * to end it;
  * -1 with a message. Image i is a function of (seed, i). */
 int sd_prior_fill(struct pipeline *, const struct sd_prior *, int (*stop)(void));
 

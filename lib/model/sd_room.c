@@ -30,7 +30,8 @@ denoise(struct nets *m, int64_t b, int64_t h, int64_t w)
 	context = zeros(dtype, b, m->tokens, m->unet.cfg.context, 0);
 	scope_open();
 	op_samples(b);
-	op_cast(unet_forward(&m->unet, zeros(dtype, b, h, w, m->unet.cfg.in_channels), t, context), F32);
+	op_cast(unet_forward(&m->unet, zeros(dtype, b, h, w, m->unet.cfg.in_channels), t, context),
+	    F32);
 	op_samples(1);
 	scope_close();
 	(void)context;
@@ -42,7 +43,8 @@ static void
 decode(struct nets *m, int64_t h, int64_t w, int tile)
 {
 	scope_open();
-	op_cast(vae_decode_tiled(&m->vae, zeros(m->vae.ps.dtype, 1, h, w, m->vae.cfg.latent), tile), F32);
+	op_cast(vae_decode_tiled(&m->vae, zeros(m->vae.ps.dtype, 1, h, w, m->vae.cfg.latent), tile),
+	    F32);
 	scope_close();
 }
 

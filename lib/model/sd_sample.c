@@ -71,7 +71,8 @@ sd_job_check(const struct sd_sample *s, const struct sd_job *j)
 		return -1;
 	sampler_release(&probe);
 	if (s->p->has[SD_CLASSES] && guided(j))
-		return err("guidance_scale %g: a model of classes knows no guidance (1)", j->guidance);
+		return err("guidance_scale %g: a model of classes knows no guidance (1)",
+		    j->guidance);
 	if (!s->p->has[SD_CLASSES] && !j->text)
 		return err("no text");
 	if (skipped(j) >= j->steps)
@@ -86,7 +87,8 @@ sd_job_alike(const struct sd_job *a, const struct sd_job *b)
 	    a->sampler == b->sampler && guided(a) == guided(b) && skipped(a) == skipped(b);
 }
 
-/* Bytes that may be used: nine tenths, less what lies unused in the blocks that small buffers are cut from. */
+/* Bytes that may be used: nine tenths, less what lies unused in the blocks that small buffers are
+ * cut from. */
 static uint64_t
 room(void)
 {
@@ -139,8 +141,8 @@ sd_sample_tile(struct sd_sample *s, const struct sd_job *j)
 	if (fit->tile >= 0)
 		return fit->tile;
 	fit->tile = 0;
-	for (int tile = 128; tile > 8 && sd_room_decode(s->p, j->height / factor, j->width / factor, fit->tile) >
-	     room();)
+	for (int tile = 128; tile > 8 &&
+	     sd_room_decode(s->p, j->height / factor, j->width / factor, fit->tile) > room();)
 		fit->tile = tile /= 2;
 	return fit->tile;
 }
@@ -181,8 +183,8 @@ text_states(struct sd_sample *s, const char *text)
 	s->next = (s->next + 1) % TEXTS;
 	*t = (struct text_state){ xstrdup(text), xcalloc((size_t)n, sizeof(float)) };
 	scope_open();
-	tensor_get(op_cast(clip_forward(&p->text, tensor_from(I32, 2, (int64_t[]){ 1, tokens }, ids), NULL), F32),
-	    t->v);
+	tensor_get(op_cast(clip_forward(&p->text,
+	    tensor_from(I32, 2, (int64_t[]){ 1, tokens }, ids), NULL), F32), t->v);
 	scope_close();
 	free(ids);
 	return t->v;
@@ -201,9 +203,11 @@ context(struct sd_sample *s, const struct sd_job *j, int n)
 	scope_open();
 	for (int i = 0; i < n && !bad; i++) {
 		if (p->has[SD_CLASSES]) {
-			struct tensor *id = tensor_from(I32, 1, (int64_t[]){ 1 }, &(int32_t){ j[i].cls });
+			struct tensor *id =
+			    tensor_from(I32, 1, (int64_t[]){ 1 }, &(int32_t){ j[i].cls });
 
-			tensor_get(op_cast(class_embed_forward(&p->classes, id), F32), v + i * size);
+			tensor_get(op_cast(class_embed_forward(&p->classes, id), F32),
+			    v + i * size);
 			continue;
 		}
 		for (int64_t h = 0; h < halves && !bad; h++) {
@@ -265,8 +269,8 @@ draw_own(float *out, size_t n, void *ctx)
 
 /* The latents of an image, as diffusers: a sample of the autoencoder's normal. */
 static int
-encode_image(struct sd_sample *s, const struct sd_job *j, const struct latents *l, const float *noise,
-    float *x)
+encode_image(struct sd_sample *s, const struct sd_job *j, const struct latents *l,
+    const float *noise, float *x)
 {
 	struct pipeline *p = s->p;
 	const uint8_t *px = j->init->data;
@@ -278,8 +282,8 @@ encode_image(struct sd_sample *s, const struct sd_job *j, const struct latents *
 	for (size_t i = 0; i < np; i++)
 		v[i] = (float)px[i] / 127.5f - 1;
 	scope_open();
-	vae_encode(&p->vae, tensor_from(p->vae.ps.dtype, 4, (int64_t[]){ 1, j->height, j->width, 3 }, v), &m,
-	    &lv);
+	vae_encode(&p->vae,
+	    tensor_from(p->vae.ps.dtype, 4, (int64_t[]){ 1, j->height, j->width, 3 }, v), &m, &lv);
 	tensor_get(op_cast(m, F32), v);
 	turn(x, v, l->c, l->h * l->w, false);
 	tensor_get(op_cast(lv, F32), v);
@@ -344,13 +348,14 @@ guide(const struct sd_job *j, const float *u, const float *c, float *out, int64_
 
 /* The U-Net on the whole batch, once: from each chain's `in` to its `out`. */
 static int
-predict(struct sd_sample *s, const struct sd_job *j, int n, struct chain *ch, const struct latents *l,
-    int call, struct tensor *cond)
+predict(struct sd_sample *s, const struct sd_job *j, int n, struct chain *ch,
+    const struct latents *l, int call, struct tensor *cond)
 {
 	struct pipeline *p = s->p;
 	int halves = guided(j) ? 2 : 1, b = halves * n;
 	double *t = xcalloc((size_t)b, sizeof(*t));
-	float *v = xcalloc((size_t)(b * l->n), sizeof(*v)), *o = xcalloc((size_t)(b * l->n), sizeof(*o));
+	float *v = xcalloc((size_t)(b * l->n), sizeof(*v)),
+	      *o = xcalloc((size_t)(b * l->n), sizeof(*o));
 	struct tensor *y;
 	bool ok;
 
@@ -410,7 +415,8 @@ decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct laten
 
 /* ---- the batch ------------------------------------------------------------------------------- */
 
-/* What the U-Net leaves in the pool is of no size that the autoencoder wants, and the other way round. */
+/* What the U-Net leaves in the pool is of no size that the autoencoder wants, and the other way
+ * round. */
 static void
 trim(void)
 {
@@ -438,8 +444,8 @@ denoise(struct sd_sample *s, struct sd_job *j, int n, struct chain *ch, const st
 			sampler_scale(&ch[i].sampler, k, ch[i].x, ch[i].in);
 		bad = predict(s, j, n, ch, l, k, cond);
 		for (int i = 0; i < n && !bad; i++) {
-			sampler_step(&ch[i].sampler, k, ch[i].out, ch[i].x, s->draw ? s->draw : draw_own,
-			    s->draw ? s->ctx : &ch[i].rng);
+			sampler_step(&ch[i].sampler, k, ch[i].out, ch[i].x,
+			    s->draw ? s->draw : draw_own, s->draw ? s->ctx : &ch[i].rng);
 			if (s->trace)
 				s->trace(s->ctx, i, k, ch[i].x, (size_t)l->n);
 		}
@@ -498,7 +504,9 @@ sd_sample_run(struct sd_sample *s, struct sd_job *j, int n)
 		if (widened < 0)
 			die("%s", errmsg());
 		if (widened)
-			warn("a number grew beyond what 16 bits hold: the model is loaded as f32 from here on");
+			warn(
+			    "a number grew beyond what 16 bits hold: the model is loaded as f32 "
+			    "from here on");
 		else
 			tensor_check(true); /* this time the op is named */
 		forget_texts(s);

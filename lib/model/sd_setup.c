@@ -60,8 +60,8 @@ sd_setup_adapted(const struct sd_setup *s, const struct sd_config *cfg)
 	return s->rank ? networks(s, cfg) : 0;
 }
 
-/* Another prediction type, in the model's own scheduler, too: pictures and the final model would be wrong
- * otherwise. */
+/* Another prediction type, in the model's own scheduler, too: pictures and the final model would be
+ * wrong otherwise. */
 static int
 set_prediction(const struct sd_setup *s, struct pipeline *p)
 {
@@ -105,9 +105,11 @@ sd_setup_open(const struct sd_setup *s, const struct sd_config *cfg, struct pipe
 	bool classes = cfg->classes.classes > 0, fresh = s->nlabels > 0;
 	unsigned adapted = sd_setup_adapted(s, cfg), trained = sd_setup_trained(s, cfg);
 	/* latents are the better for an autoencoder that is not rounded */
-	struct pipeline_opts po = { .from = s->from, .dtype = s->compute, .vae_dtype = F32, .train = trained };
+	struct pipeline_opts po = { .from = s->from, .dtype = s->compute, .vae_dtype = F32,
+		.train = trained };
 
-	po.parts = 1u << SD_UNET | 1u << SD_VAE | (fresh ? 0 : classes ? 1u << SD_CLASSES : 1u << SD_TEXT);
+	po.parts = 1u << SD_UNET | 1u << SD_VAE |
+	    (fresh ? 0 : classes ? 1u << SD_CLASSES : 1u << SD_TEXT);
 	if (pipeline_open(p, s->model, &po))
 		return -1;
 	if (fresh)
@@ -116,8 +118,9 @@ sd_setup_open(const struct sd_setup *s, const struct sd_config *cfg, struct pipe
 	if (trained >> SD_TEXT & 1)
 		p->text.compute = s->compute;
 	for (int i = 0; i < SD_NETS; i++)
-		if ((adapted >> i & 1) && lora_init(&lora[i], pipeline_params(p, (enum sd_net)i), s->targets[i],
-		    s->ntargets[i], s->rank, s->alpha, s->seed))
+		if ((adapted >> i & 1) &&
+		    lora_init(&lora[i], pipeline_params(p, (enum sd_net)i), s->targets[i],
+		        s->ntargets[i], s->rank, s->alpha, s->seed))
 			return -1;
 	return set_prediction(s, p);
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 void
-sd_step_init(struct sd_step *s, const struct noise_schedule *schedule, const struct optim_conf *conf,
-    struct params *const *trained, int n)
+sd_step_init(struct sd_step *s, const struct noise_schedule *schedule,
+    const struct optim_conf *conf, struct params *const *trained, int n)
 {
 	s->schedule = schedule;
 	s->trained = xcalloc((size_t)n, sizeof(struct params *));

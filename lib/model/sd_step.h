@@ -1,9 +1,9 @@
 /*
- * Training steps of a diffusion U-Net and of what conditions it: forward, backward, gradients of several
- * batches added up, clipped, an optimiser's step, running means.
+ * Training steps of a diffusion U-Net and of what conditions it: forward, backward, gradients of
+ * several batches added up, clipped, an optimiser's step, running means.
  *
- *	struct sd_step s = { .unet = &unet, .accumulate = 1, .clip = 1, .loss = { .prior_weight = 1 } };
- *	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ &unet.ps }, 1);
+ *	struct sd_step s = { .unet = &unet, .accumulate = 1, .clip = 1, .loss = { .prior_weight = 1
+ *	} }; sd_step_init(&s, &schedule, &adamw, (struct params *[]){ &unet.ps }, 1);
  *	for (...) {
  *		scope_open();
  *		errors = sd_step_batch(&s, &batch);       [N], on the device: nothing waits
@@ -44,7 +44,8 @@ struct sd_step {
 struct sd_batch {
 	struct tensor *x;       /* latents, scaled */
 	struct tensor *noise;
-	struct tensor *shown;   /* the noise that is added, where it is not `noise` (input perturbation); or NULL */
+	/* the noise that is added, where it is not `noise` (input perturbation); or NULL */
+	struct tensor *shown;
 	struct tensor *context; /* [N,T,width] */
 	const int *t;           /* [N] */
 	int prior;              /* that many of the last are class images */
@@ -57,11 +58,12 @@ void sd_step_release(struct sd_step *);
 /* Adds the batch's gradients; the samples' errors, [N] F32 off the tape, of the innermost scope. */
 struct tensor *sd_step_batch(struct sd_step *, const struct sd_batch *);
 /* The prediction alone, and what it should have been: [N,H,W,C]. */
-struct tensor *sd_step_predict(const struct sd_step *, const struct sd_batch *, struct tensor **target);
+struct tensor *sd_step_predict(const struct sd_step *, const struct sd_batch *,
+    struct tensor **target);
 /* Are enough batches gathered? */
 bool sd_step_due(const struct sd_step *);
-/* The optimiser's step, and the running means'. *norm: of all gradients before clipping, of the innermost
- * scope. false: they were not finite in f16, and the step was left out. */
+/* The optimiser's step, and the running means'. *norm: of all gradients before clipping, of the
+ * innermost scope. false: they were not finite in f16, and the step was left out. */
 bool sd_step_update(struct sd_step *, double lr, struct tensor **norm);
 
 #endif

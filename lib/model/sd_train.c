@@ -13,7 +13,7 @@
 /* a loss scale below this helps no more */
 static const double least_scale = 1.0 / 16384;
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 void
 sd_put_num(struct sb *sb, const char *key, double v)
@@ -49,7 +49,8 @@ note_losses(struct sd_train *t, struct tensor *errors, const struct sd_batch *b)
 	t->pending_of = xgrow(t->pending_of, &t->cap_of, t->npending + 1, sizeof(*t->pending_of));
 	t->pending[t->npending] = tensor_hold(errors);
 	p = &t->pending_of[t->npending++];
-	*p = (struct sd_pending){ (int)errors->n, b->prior, xmalloc((size_t)errors->n * sizeof(float)) };
+	*p = (struct sd_pending){ (int)errors->n, b->prior,
+		xmalloc((size_t)errors->n * sizeof(float)) };
 	sd_loss_weights(&t->step.loss, t->step.schedule, b->t, p->n, p->prior, p->weight);
 }
 
@@ -73,7 +74,8 @@ sd_train_losses(struct sd_train *t, double part[2])
 			part[!own] += (double)e[k] / (own ? p->n - p->prior : p->prior) / (double)n;
 		}
 		if (!isfinite(loss) && !t->step.scaled)
-			die("the loss is %g near step %" PRId64 " (a smaller --lr may help)", loss, t->at.step);
+			die("the loss is %g near step %" PRId64 " (a smaller --lr may help)", loss,
+			    t->at.step);
 		sum += loss;
 		if (isfinite(loss)) {
 			t->at.loss_sum += loss;
@@ -101,7 +103,8 @@ say_step(struct sd_train *t, double lr, const struct tensor *norm, bool good)
 	double part[2], loss = sd_train_losses(t, part), now = now_s(); /* waits for the device */
 	struct sb sb = { 0 };
 
-	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step, t->at.epoch);
+	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
+	    t->at.epoch);
 	sd_put_num(&sb, "loss", loss);
 	sd_put_num(&sb, "lr", lr);
 	sd_put_num(&sb, "grad_norm", tensor_item(norm));
@@ -123,7 +126,7 @@ say_step(struct sd_train *t, double lr, const struct tensor *norm, bool good)
 	t->images = 0;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static size_t
 sample_bytes(const struct sd_data_conf *c)
@@ -174,7 +177,7 @@ sd_train_close(struct sd_train *t)
 	free(t->pending_of);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 void
 sd_train_heed(struct sd_train *t)
@@ -182,7 +185,8 @@ sd_train_heed(struct sd_train *t)
 	if (!stop_wanted())
 		return;
 	sd_train_save(t);
-	warn("stopped by signal %d at step %" PRId64 "; --resume goes on", stop_wanted(), t->at.step);
+	warn("stopped by signal %d at step %" PRId64 "; --resume goes on", stop_wanted(),
+	    t->at.step);
 	stop_exit();
 }
 
@@ -264,7 +268,8 @@ update(struct sd_train *t)
 	scope_open();
 	good = sd_step_update(&t->step, lr, &norm);
 	if (!good && t->step.scale.scale < least_scale)
-		die("gradients are not finite at step %" PRId64 ", however small the loss is scaled",
+		die("gradients are not finite at step %" PRId64
+		    ", however small the loss is scaled",
 		    t->at.step);
 	t->at.step++;
 	if (every(t->set.log_every, t->at.step) || finished(t))
@@ -278,7 +283,8 @@ run_epoch(struct sd_train *t, struct progress *bar)
 {
 	size_t batch = (size_t)t->set.batch * (t->feed.view.prior ? 2 : 1);
 	size_t n, done = (size_t)t->at.position * batch;
-	uint32_t *order = sd_view_order(&t->feed.view, (size_t)t->set.batch, (uint64_t)t->at.epoch, &n);
+	uint32_t *order =
+	    sd_view_order(&t->feed.view, (size_t)t->set.batch, (uint64_t)t->at.epoch, &n);
 	struct loader_batch *b;
 	int r = 0;
 

@@ -1,11 +1,13 @@
 /*
  * The training of a Stable Diffusion model: epochs, records, checkpoints, validation pictures.
  *
- * What a run has done so far is small (struct sd_progress) and stands, with weights, means and optimiser,
- * in every checkpoint; every random number is a function of the seed and of where the run is. So a run
- * that is stopped and resumed goes on bit for bit as it would have, on the same device.
+ * What a run has done so far is small (struct sd_progress) and stands, with weights, means and
+ * optimiser, in every checkpoint; every random number is a function of the seed and of where the
+ * run is. So a run that is stopped and resumed goes on bit for bit as it would have, on the same
+ * device.
  *
- *	checkpoint-N/   unet/, text_encoder/, class_embedding/ (what is trained, in diffusers' layout),
+ *	checkpoint-N/   unet/, text_encoder/, class_embedding/ (what is trained, in diffusers'
+ *	layout),
  *	                unet_ema/, lora_unet.safetensors, lora_text_encoder.safetensors,
  *	                pytorch_lora_weights.safetensors, optimizer.safetensors, state.json
  */
@@ -60,8 +62,8 @@ struct sd_train {
 	struct sd_settings set;
 	struct sd_step step;
 	struct sd_feed feed, valid;  /* valid.view.n 0: no held-out images */
-	unsigned trained;            /* networks that are trained themselves: bits 1 << SD_UNET and so on */
-	unsigned adapted;            /* networks that stay, with low-rank changes that are trained */
+	unsigned trained;    /* networks that are trained themselves: bits 1 << SD_UNET and so on */
+	unsigned adapted;           /* networks that stay, with low-rank changes that are trained */
 	struct lora lora[SD_NETS];   /* of those */
 	/* of sd_train_open */
 	struct noise_schedule noise;
@@ -79,18 +81,19 @@ struct sd_train {
 	int64_t images;              /* since then */
 };
 
-/* Makes optimiser and loader; what is trained is already set up in p and lora. resume: takes all from
- * that checkpoint; NULL: begins. 0, or -1 with a message. */
+/* Makes optimiser and loader; what is trained is already set up in p and lora. resume: takes all
+ * from that checkpoint; NULL: begins. 0, or -1 with a message. */
 int sd_train_open(struct sd_train *, const char *resume);
 void sd_train_close(struct sd_train *);
-/* Trains to the end, writing records to standard output and checkpoints to the run's folder. A signal
- * (base/sig.h) saves and ends the program. 0, or -1 with a message. */
+/* Trains to the end, writing records to standard output and checkpoints to the run's folder. A
+ * signal (base/sig.h) saves and ends the program. 0, or -1 with a message. */
 int sd_train(struct sd_train *);
-/* The checkpoint that --resume-from-checkpoint means: "latest" in the run's folder (NULL, no message: it has
- * none), or a path, or a name in that folder; NULL with a message: it is not there. Caller frees. */
+/* The checkpoint that --resume-from-checkpoint means: "latest" in the run's folder (NULL, no
+ * message: it has none), or a path, or a name in that folder; NULL with a message: it is not there.
+ * Caller frees. */
 char *sd_train_find(const char *run, const char *which, bool *none);
 
-/* ---- between the files of the trainer ---------------------------------------------------------- */
+/* ---- between the files of the trainer -------------------------------------------------------- */
 
 /* Writes checkpoint-STEP, and its record. */
 void sd_train_save(struct sd_train *);
@@ -104,8 +107,8 @@ int sd_train_judge(struct sd_train *);
 void sd_put_num(struct sb *, const char *key, double);
 void sd_put_text(struct sb *, const char *key, const char *);
 void sd_say(struct sb *);
-/* Reads the losses that are still on the device; their mean, and part[0], part[1]: of own and of class
- * images (each divided by the batches). */
+/* Reads the losses that are still on the device; their mean, and part[0], part[1]: of own and of
+ * class images (each divided by the batches). */
 double sd_train_losses(struct sd_train *, double part[2]);
 /* Stops here if a signal asked for it. */
 void sd_train_heed(struct sd_train *);

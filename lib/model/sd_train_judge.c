@@ -43,7 +43,8 @@ picture(struct sd_train *t, struct sd_sample *s, int p, int k, struct image *out
 static int
 keep_picture(struct sd_train *t, const struct image *im, int p, int k)
 {
-	char *path = xasprintf("%s/validation/step-%" PRId64 "-%d-%d.png", t->set.run, t->at.step, p, k);
+	char *path =
+	    xasprintf("%s/validation/step-%" PRId64 "-%d-%d.png", t->set.run, t->at.step, p, k);
 	struct sb sb = { 0 };
 	int r = image_write(im, path, QUALITY, NULL);
 
@@ -54,8 +55,8 @@ keep_picture(struct sd_train *t, const struct image *im, int p, int k)
 		free(tag);
 	}
 	if (!r) {
-		sb_printf(&sb, "{\"kind\":\"eval\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
-		    t->at.epoch);
+		sb_printf(&sb, "{\"kind\":\"eval\",\"step\":%" PRId64 ",\"epoch\":%" PRId64,
+		    t->at.step, t->at.epoch);
 		sd_put_text(&sb, t->p->has[SD_CLASSES] ? "label" : "text", t->set.prompts[p]);
 		sb_printf(&sb, ",\"seed\":%" PRIu64, t->set.seed + (uint64_t)k);
 		sd_put_text(&sb, "file_name", path);
@@ -87,7 +88,8 @@ static const struct sd_item *
 real_one(const struct sd_train *t, int p, int n)
 {
 	const struct sd_data *d = t->feed.view.own;
-	int cls = t->p->has[SD_CLASSES] ? class_config_find(&t->p->cfg.classes, t->set.prompts[p]) : -1;
+	int cls = t->p->has[SD_CLASSES] ? class_config_find(&t->p->cfg.classes, t->set.prompts[p])
+	    : -1;
 
 	for (size_t i = 0; i < d->n; i++) {
 		const struct sd_item *it = &d->item[i];
@@ -168,7 +170,8 @@ static int
 held_out(struct sd_train *t)
 {
 	const struct sd_data *d = t->valid.view.own;
-	size_t each = (size_t)d->conf.resolution * (size_t)d->conf.resolution * (size_t)d->conf.channels;
+	size_t each =
+	    (size_t)d->conf.resolution * (size_t)d->conf.resolution * (size_t)d->conf.channels;
 	bool was = grads_set(false);
 	uint8_t *px = xmalloc(each);
 	double sum = 0;
@@ -185,7 +188,8 @@ held_out(struct sd_train *t)
 			break;
 		}
 		scope_open();
-		r = sd_data_pixels(d, &d->item[i], 0, px) || sd_feed_batch(&t->valid, &lb, 0, &b) ? -1 : 0;
+		r = sd_data_pixels(d, &d->item[i], 0, px) || sd_feed_batch(&t->valid, &lb, 0, &b)
+		    ? -1 : 0;
 		if (!r) {
 			pred = sd_step_predict(&t->step, &b, &target);
 			sum += tensor_item(op_mean_all(op_square(op_sub(pred, target))));
@@ -193,12 +197,15 @@ held_out(struct sd_train *t)
 		scope_close();
 	}
 	if (!r) {
-		sb_printf(&sb, "{\"kind\":\"eval\",\"split\":\"validation\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
-		    ",\"n\":%zu", t->at.step, t->at.epoch, d->n);
+		sb_printf(&sb,
+		    "{\"kind\":\"eval\",\"split\":\"validation\",\"step\":%" PRId64
+		    ",\"epoch\":%" PRId64 ",\"n\":%zu",
+		    t->at.step, t->at.epoch, d->n);
 		sd_put_num(&sb, "loss", sum / (double)d->n);
 		sd_say(&sb);
 		if (t->board.fp)
-			r = tfevents_scalar(&t->board, "valid_loss", t->at.step, sum / (double)d->n);
+			r = tfevents_scalar(&t->board, "valid_loss", t->at.step,
+			    sum / (double)d->n);
 	}
 	grads_set(was);
 	free(px);

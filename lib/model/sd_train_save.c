@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- progress ---------------------------------------------------------------------------------- */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 static void
 put_state(const struct sd_train *t, struct sb *sb)
@@ -48,17 +48,18 @@ get_state(void *ctx, const struct json *j)
 	if (ckpt_same_seed(j, t->set.seed))
 		return -1;
 	if (batches != t->batches)
-		return err("the run has epochs of %" PRId64 " batches, these records make %" PRId64, batches,
-		    t->batches);
+		return err("the run has epochs of %" PRId64 " batches, these records make %" PRId64,
+		    batches, t->batches);
 	t->at = p;
 	return 0;
 }
 
-/* ---- networks ---------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 /* A network in diffusers' layout, as dir/name. */
 static int
-write_net(struct pipeline *p, enum sd_net net, const char *dir, const char *name, const char *const *meta)
+write_net(struct pipeline *p, enum sd_net net, const char *dir, const char *name,
+    const char *const *meta)
 {
 	char *sub = path_join(dir, name), *config = path_join(sub, "config.json");
 	struct sb sb = { 0 };
@@ -94,7 +95,8 @@ read_net(struct pipeline *p, enum sd_net net, const char *dir, const char *name)
 static int
 write_state(const struct sd_train *t, const char *dir)
 {
-	char *state = path_join(dir, "state.json"), *optim = path_join(dir, "optimizer.safetensors");
+	char *state = path_join(dir, "state.json"),
+	     *optim = path_join(dir, "optimizer.safetensors");
 	struct sb sb = { 0 };
 	int r;
 
@@ -156,7 +158,8 @@ write_all(struct sd_train *t, const char *dir)
 void
 sd_train_save(struct sd_train *t)
 {
-	char *name = xasprintf("checkpoint-%" PRId64, t->at.step), *path = path_join(t->set.run, name);
+	char *name = xasprintf("checkpoint-%" PRId64, t->at.step),
+	     *path = path_join(t->set.run, name);
 	double part[2];
 	struct ckpt c;
 	struct sb sb = { 0 };
@@ -168,8 +171,8 @@ sd_train_save(struct sd_train *t)
 		r = write_all(t, c.temp) ? ckpt_abort(&c) : ckpt_commit(&c);
 	if (r || ckpt_link(t->set.run, "last", name) || ckpt_prune(t->set.run, t->set.keep))
 		die("%s", errmsg());
-	sb_printf(&sb, "{\"kind\":\"checkpoint\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
-	    t->at.epoch);
+	sb_printf(&sb, "{\"kind\":\"checkpoint\",\"step\":%" PRId64 ",\"epoch\":%" PRId64,
+	    t->at.step, t->at.epoch);
 	sd_put_text(&sb, "model", path);
 	sd_say(&sb);
 	free(path);
@@ -243,7 +246,7 @@ sd_train_find(const char *run, const char *which, bool *none)
 	return NULL;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* Moves from/name to to/name, in the place of what is there; dir is `to`, open. */
 static int
@@ -263,8 +266,8 @@ move(const char *from, const char *to, int dir, const char *name)
 	return r;
 }
 
-/* Moves what is in `from` into `to`; `last`, which says that the rest is there, goes first and comes
- * last. */
+/* Moves what is in `from` into `to`; `last`, which says that the rest is there, goes first and
+ * comes last. */
 static int
 move_all(const char *from, const char *to, const char *last)
 {
@@ -312,8 +315,8 @@ sd_train_finish(struct sd_train *t)
 int
 sd_train_single(struct sd_train *t)
 {
-	char *path = xasprintf("%s/%s_step_%" PRId64 ".safetensors", t->set.single_dir, t->set.single_name,
-	    t->at.step);
+	char *path = xasprintf("%s/%s_step_%" PRId64 ".safetensors", t->set.single_dir,
+	    t->set.single_name, t->at.step);
 	int r = make_dirs(t->set.single_dir) ||
 	    pipeline_save_single(t->p, path, t->set.dtype, t->set.meta) ? -1 : 0;
 

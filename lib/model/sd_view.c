@@ -60,10 +60,13 @@ sd_data_pixels(const struct sd_data *d, const struct sd_item *it, uint64_t visit
 			return -1;
 		im = &read;
 	}
-	y = d->conf.center_crop ? middle(im->h - res) : (int)rng_below(&r, (uint64_t)(im->h - res + 1));
-	x = d->conf.center_crop ? middle(im->w - res) : (int)rng_below(&r, (uint64_t)(im->w - res + 1));
+	y = d->conf.center_crop ? middle(im->h - res)
+	    : (int)rng_below(&r, (uint64_t)(im->h - res + 1));
+	x = d->conf.center_crop ? middle(im->w - res)
+	    : (int)rng_below(&r, (uint64_t)(im->w - res + 1));
 	for (int i = 0; i < res; i++) {
-		px = (const uint8_t *)im->data + ((size_t)(y + i) * (size_t)im->w + (size_t)x) * (size_t)c;
+		px = (const uint8_t *)im->data +
+		    ((size_t)(y + i) * (size_t)im->w + (size_t)x) * (size_t)c;
 		for (int k = 0; k < res; k++)
 			memcpy(out + ((size_t)i * (size_t)res + (size_t)k) * (size_t)c,
 			    px + (size_t)(flip ? res - 1 - k : k) * (size_t)c, (size_t)c);
@@ -79,7 +82,7 @@ sd_data_normalize(const uint8_t *in, size_t n, float *out)
 		out[i] = ((float)in[i] / 255.0f - 0.5f) / 0.5f;
 }
 
-/* ---- epochs ------------------------------------------------------------------------------------ */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 void
 sd_view_init(struct sd_view *v, struct sd_data *own, struct sd_data *prior)

@@ -56,7 +56,8 @@ pixels_of(const struct seg_view *v)
 	return (size_t)v->w * (size_t)v->h;
 }
 
-/* A sample is the image, float [h][w][c], then its mask: uint8_t [h][w], or float [h][w][classes]. */
+/* A sample is the image, float [h][w][c], then its mask: uint8_t [h][w], or float
+ * [h][w][classes]. */
 size_t
 seg_sample_bytes(const struct seg_view *v)
 {
@@ -127,13 +128,14 @@ make_mask(const struct seg_view *v, const uint8_t *labels, int w, int h,
 	if (s->soft) {
 		float *p = planes_of(s, labels, (size_t)w * (size_t)h), *q;
 
-		if (resize && stretch(&p, s->classes, h, w, s->resize_h, s->resize_w, s->antialias)) {
+		if (resize &&
+		    stretch(&p, s->classes, h, w, s->resize_h, s->resize_w, s->antialias)) {
 			free(p);
 			return -1;
 		}
 		q = xmalloc(pixels_of(v) * (size_t)s->classes * sizeof(*q));
-		augment_warp(q, p, s->classes, resize ? s->resize_h : h, resize ? s->resize_w : w, draw,
-		    v->h, v->w);
+		augment_warp(q, p, s->classes, resize ? s->resize_h : h, resize ? s->resize_w : w,
+		    draw, v->h, v->w);
 		interleave(dst, q, pixels_of(v), s->classes);
 		free(p);
 		free(q);
@@ -217,7 +219,7 @@ seg_sample(void *ctx, uint32_t i, uint64_t epoch, void *dst)
 	return r;
 }
 
-/* ---- batches ---------------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static const char *
 mask_at(const struct seg_view *v, const void *samples, size_t i)
@@ -275,7 +277,8 @@ seg_upload(const struct seg_view *v, size_t n, const void *samples, struct seg_t
 	struct tensor *in;
 
 	for (size_t i = 0; i < n; i++)
-		memcpy(x + i * row, (const char *)samples + i * seg_sample_bytes(v), row * sizeof(*x));
+		memcpy(x + i * row, (const char *)samples + i * seg_sample_bytes(v),
+		    row * sizeof(*x));
 	in = tensor_from(F32, 4, dim, x);
 	free(x);
 	*t = (struct seg_target){ 0 };

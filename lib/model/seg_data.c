@@ -80,7 +80,7 @@ seg_data_split(struct seg_data *d, double valid, double test, uint64_t seed)
 	free(id);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Labels by colour. */
 static int
@@ -184,7 +184,8 @@ read_labels(const struct seg_spec *s, struct rec *r, uint8_t **labels, int *w, i
 	path = rec_path(r, "mask_file_name");
 	if (!path)
 		return -1;
-	return s->dict.n ? read_colours(s, path, labels, w, h) : read_numbers(s, path, labels, w, h);
+	return s->dict.n ? read_colours(s, path, labels, w, h) : read_numbers(s, path, labels, w,
+	    h);
 }
 
 int

@@ -59,7 +59,8 @@ void seg_data_release(struct seg_data *);
 /* Notes a record: its split (absent: -1). The record must name an image and a mask. */
 int seg_data_add(struct seg_data *, struct rec *);
 /* Gives the items without a split one: of n, the first valid*n to validation, then test times the
- * rest to test, in an order of seed and ids. If any item has a split, those without are for training. */
+ * rest to test, in an order of seed and ids. If any item has a split, those without are for
+ * training. */
 void seg_data_split(struct seg_data *, double valid, double test, uint64_t seed);
 /* Reads every image and mask once, on `jobs` threads, and keeps what fits. item->bad tells which
  * cannot be used; stop() (may be NULL) ends it early. Returns the number of bad ones. */
@@ -70,7 +71,8 @@ void seg_data_drop_bad(struct seg_data *);
 /* The image and labels of a record, of equal size (labels NULL: not wanted); caller frees both. */
 int seg_read(const struct seg_spec *, struct rec *, struct image *, uint8_t **labels);
 /* The same of an item, whether or not they are kept in it. */
-int seg_item_read(const struct seg_data *, const struct seg_item *, struct image *, uint8_t **labels);
+int seg_item_read(const struct seg_data *, const struct seg_item *, struct image *,
+    uint8_t **labels);
 /* Planar float in 0..1 of an image, converted to c channels: [c][h][w], caller frees. */
 float *seg_planar(const struct image *, int c);
 

@@ -13,7 +13,7 @@ const char *const seg_loss_name[SEG_LOSSES] = { "dice", "jaccard", "tversky", "f
 
 enum { OVER_PIXELS = 1 << 0 | 1 << 1 | 1 << 2 }; /* of [N,H,W,C] */
 
-/* ---- parts ---------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 /* The target as [N,H,W,C], zero where it is ignored. */
 static struct tensor *
@@ -66,7 +66,7 @@ over_classes(struct tensor *loss, const struct seg_term *l, const struct seg_tar
 	return op_affine(op_sum_all(loss), 1 / count, 0);
 }
 
-/* ---- regions: dice, jaccard, tversky --------------------------------------------------------------- */
+/* ---- regions: dice, jaccard, tversky --------------------------------------------------------- */
 
 static struct tensor *
 region(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const struct seg_target *t)
@@ -95,7 +95,7 @@ region(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const str
 	return l->kind == SEG_TVERSKY && l->gamma != 1 ? op_pow(loss, l->gamma) : loss;
 }
 
-/* ---- by pixel: focal, bce, ce ----------------------------------------------------------------------- */
+/* ---- by pixel: focal, bce, ce ---------------------------------------------------------------- */
 
 /* max(x,0) - xy + log(1+exp(-|x|)) for each element: -log pt. */
 static struct tensor *
@@ -126,7 +126,8 @@ focal(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const stru
 		loss = op_mul(loss, t->valid);
 		f = op_mul(f, t->valid);
 	}
-	/* binary and multilabel nets have one mean over all, multiclass ones a mean for each class */
+	/* binary and multilabel nets have one mean over all, multiclass ones a mean for each
+	 * class */
 	if (mode == SEG_MULTICLASS) {
 		loss = op_sum(loss, OVER_PIXELS, false);
 		if (l->normalized)
@@ -182,7 +183,7 @@ ce(const struct seg_term *l, struct tensor *x, const struct seg_target *t)
 	    op_affine(spread, l->smooth / (double)x->dim[3], 0));
 }
 
-/* ---- lovasz ------------------------------------------------------------------------------------------ */
+/* ---- lovasz ---------------------------------------------------------------------------------- */
 
 struct sorted {
 	float error;
@@ -199,8 +200,9 @@ falling(const void *a, const void *b)
 	return p->at < q->at ? -1 : p->at > q->at; /* a stable order */
 }
 
-/* The gradient of the Jaccard loss along the errors sorted downwards, at their own places: errors and
- * truth (0 or 1) at [i * stride], n of them; count: which count (NULL: all). Scaled by `scale`. */
+/* The gradient of the Jaccard loss along the errors sorted downwards, at their own places: errors
+ * and truth (0 or 1) at [i * stride], n of them; count: which count (NULL: all). Scaled by
+ * `scale`. */
 static void
 lovasz_gradient(const float *error, const float *truth, const float *count, size_t n, size_t stride,
     double scale, float *grad)
@@ -230,8 +232,8 @@ lovasz_gradient(const float *error, const float *truth, const float *count, size
 /* The same for every class of n pixels, [n][c]: the mean over the classes, of multiclass nets over
  * those that are there. */
 static void
-lovasz_group(enum seg_mode mode, const float *error, const float *truth, const float *valid, size_t n,
-    size_t c, double scale, float *grad)
+lovasz_group(enum seg_mode mode, const float *error, const float *truth, const float *valid,
+    size_t n, size_t c, double scale, float *grad)
 {
 	size_t present = 0;
 
@@ -244,7 +246,8 @@ lovasz_group(enum seg_mode mode, const float *error, const float *truth, const f
 			if (some && pass == 0)
 				present++;
 			else if (some)
-				lovasz_gradient(error + k, truth + k, valid, n, c, scale / (double)present, grad + k);
+				lovasz_gradient(error + k, truth + k, valid, n, c,
+				    scale / (double)present, grad + k);
 		}
 }
 
@@ -252,9 +255,11 @@ lovasz_group(enum seg_mode mode, const float *error, const float *truth, const f
 static struct tensor *
 lovasz(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const struct seg_target *t)
 {
-	size_t c = (size_t)x->dim[3], n = (size_t)x->n / c, groups = l->per_image ? (size_t)x->dim[0] : 1;
+	size_t c = (size_t)x->dim[3], n = (size_t)x->n / c, groups =
+	    l->per_image ? (size_t)x->dim[0] : 1;
 	struct tensor *y = dense_target(t, (int)c), *e, *g;
-	float *error = xmalloc((size_t)x->n * sizeof(float)), *truth = xmalloc((size_t)x->n * sizeof(float));
+	float *error = xmalloc((size_t)x->n * sizeof(float)),
+	      *truth = xmalloc((size_t)x->n * sizeof(float));
 	float *grad = xcalloc((size_t)x->n, sizeof(float)), *valid = NULL;
 
 	if (mode == SEG_MULTICLASS)
@@ -269,8 +274,8 @@ lovasz(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const str
 	}
 	n /= groups;
 	for (size_t i = 0; i < groups; i++)
-		lovasz_group(mode, error + i * n * c, truth + i * n * c, valid ? valid + i * n : NULL, n, c,
-		    1.0 / (double)groups, grad + i * n * c);
+		lovasz_group(mode, error + i * n * c, truth + i * n * c,
+		    valid ? valid + i * n : NULL, n, c, 1.0 / (double)groups, grad + i * n * c);
 	g = tensor_from(F32, x->ndim, x->dim, grad);
 	free(error);
 	free(truth);
@@ -279,7 +284,7 @@ lovasz(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const str
 	return op_sum_all(op_mul(mode == SEG_MULTICLASS ? e : op_relu(e), g));
 }
 
-/* ---- mcc --------------------------------------------------------------------------------------------- */
+/* ---- mcc ------------------------------------------------------------------------------------- */
 
 static struct tensor *
 mcc(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const struct seg_target *t)
@@ -295,13 +300,14 @@ mcc(enum seg_mode mode, const struct seg_term *l, struct tensor *x, const struct
 	tn = op_affine(op_sum_all(op_mul(q, no)), 1, l->eps);
 	fp = op_affine(op_sum_all(op_mul(p, no)), 1, l->eps);
 	fn = op_affine(op_sum_all(op_mul(q, y)), 1, l->eps);
-	/* the square root of each factor: their product would leave float's range on large batches */
+	/* the square root of each factor: their product would leave float's range on large
+	 * batches */
 	under = op_mul(op_mul(op_sqrt(op_add(tp, fp)), op_sqrt(op_add(tp, fn))),
 	    op_mul(op_sqrt(op_add(tn, fp)), op_sqrt(op_add(tn, fn))));
 	return op_affine(op_div(op_sub(op_mul(tp, tn), op_mul(fp, fn)), under), -1, 1);
 }
 
-/* ---- sums -------------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 struct tensor *
 seg_loss_of(const struct seg_loss *loss, struct tensor *x, const struct seg_target *t)
@@ -342,7 +348,8 @@ struct seg_term
 seg_term_default(enum seg_loss_kind k)
 {
 	return (struct seg_term){ .kind = k, .scale = 1, .eps = k == SEG_MCC ? 1e-5 : 1e-7,
-		.alpha = k == SEG_TVERSKY ? 0.5 : 0.25, .beta = 0.5, .gamma = k == SEG_TVERSKY ? 1 : 2 };
+		.alpha = k == SEG_TVERSKY ? 0.5 : 0.25, .beta = 0.5, .gamma = k == SEG_TVERSKY ? 1
+		: 2 };
 }
 
 static int
@@ -366,7 +373,8 @@ parse_classes(struct seg_term *l, const char *s)
 static int
 parse_option(struct seg_term *l, char *s)
 {
-	bool area = l->kind <= SEG_TVERSKY, smooth = area || l->kind == SEG_BCE || l->kind == SEG_CE;
+	bool area = l->kind <= SEG_TVERSKY,
+	     smooth = area || l->kind == SEG_BCE || l->kind == SEG_CE;
 	const struct {
 		const char *name;
 		double *to;

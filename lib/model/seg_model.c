@@ -24,7 +24,8 @@ get_config(struct seg_model *m, struct segnet_config *c, const struct json *j)
 int
 seg_model_load(struct seg_model *m, const char *dir, bool train)
 {
-	char *config = path_join(dir, "config.json"), *weights = path_join(dir, "weights.safetensors");
+	char *config = path_join(dir, "config.json"),
+	     *weights = path_join(dir, "weights.safetensors");
 	struct segnet_config c;
 	struct json j;
 	char *text;
@@ -40,7 +41,8 @@ seg_model_load(struct seg_model *m, const char *dir, bool train)
 		free(text);
 	}
 	if (!r)
-		r = segnet_init(&m->net, &c, train) || params_load_file(&m->net.ps, weights, 0) ? -1 : 0;
+		r = segnet_init(&m->net, &c, train) || params_load_file(&m->net.ps, weights, 0) ? -1
+		    : 0;
 	if (r)
 		seg_model_release(m);
 	free(config);
@@ -75,7 +77,7 @@ seg_probabilities(const struct seg_model *m, struct tensor *out)
 	return m->spec.mode == SEG_MULTICLASS ? op_softmax(out) : op_sigmoid(out);
 }
 
-/* ---- prediction ------------------------------------------------------------------------------------ */
+/* ---- prediction ------------------------------------------------------------------------------ */
 
 /* Windows of one size over planes [c][h][w], and their probabilities added up. */
 struct canvas {
@@ -94,11 +96,14 @@ cut(const struct canvas *k, int x, int y, float *dst)
 
 	for (int j = 0; j < k->wh; j++)
 		for (int i = 0; i < k->ww; i++) {
-			size_t sx = (size_t)augment_mirror(x + i, k->w), sy = (size_t)augment_mirror(y + j, k->h);
+			size_t sx = (size_t)augment_mirror(x + i, k->w),
+			       sy = (size_t)augment_mirror(y + j, k->h);
 
 			for (int c = 0; c < s->channels; c++)
-				*dst++ = (k->in[((size_t)c * (size_t)k->h + sy) * (size_t)k->w + sx] -
-				             (float)s->mean[c]) / (float)s->std[c];
+				*dst++ =
+				    (k->in[((size_t)c * (size_t)k->h + sy) * (size_t)k->w + sx] -
+				        (float)s->mean[c]) /
+				    (float)s->std[c];
 		}
 }
 
@@ -163,7 +168,8 @@ starts(int n, int window, int step, int **at)
 
 	*at = xmalloc((size_t)count * sizeof(**at));
 	for (int i = 0; i < count; i++)
-		(*at)[i] = n <= window ? -((window - n) / 2) : i * step < n - window ? i * step : n - window;
+		(*at)[i] = n <= window ? -((window - n) / 2) : i * step < n - window ? i *
+		    step : n - window;
 	return count;
 }
 
@@ -202,10 +208,11 @@ seg_predict(const struct seg_model *m, const struct image *im, const struct seg_
 	struct canvas k = { .m = m };
 
 	if (resize) {
-		float *small = xmalloc((size_t)s->channels * (size_t)s->resize_w * (size_t)s->resize_h *
-		    sizeof(*small));
+		float *small = xmalloc((size_t)s->channels * (size_t)s->resize_w *
+		    (size_t)s->resize_h * sizeof(*small));
 
-		if (image_resize_f32(small, in, s->channels, h, w, s->resize_h, s->resize_w, s->antialias))
+		if (image_resize_f32(small, in, s->channels, h, w, s->resize_h, s->resize_w,
+		        s->antialias))
 			die("%s", errmsg());
 		free(in);
 		in = small;
@@ -246,7 +253,8 @@ seg_decide(const struct seg_model *m, const float *prob, int w, int h, uint8_t *
 				best = c;
 		if (m->spec.mode == SEG_BINARY)
 			labels[i] = prob[i] >= (float)m->threshold;
-		else if (m->spec.mode == SEG_MULTILABEL && prob[(size_t)best * n + i] < (float)m->threshold)
+		else if (m->spec.mode == SEG_MULTILABEL &&
+		    prob[(size_t)best * n + i] < (float)m->threshold)
 			labels[i] = SEG_NO_CLASS;
 		else
 			labels[i] = (uint8_t)best;

@@ -22,10 +22,11 @@ put_nums(struct sb *sb, const char *key, const double *v, int n)
 void
 seg_spec_put(const struct seg_spec *s, struct sb *sb)
 {
-	sb_printf(sb, "\"mode\":\"%s\",\"channels\":%d,\"classes\":%d,\"resize\":[%d,%d],\"crop\":[%d,%d],"
-	    "\"antialias\":%s,\"soft_masks\":%s,\"ignore_index\":%d", modes[s->mode], s->channels,
-	    s->classes, s->resize_w, s->resize_h, s->crop_w, s->crop_h, s->antialias ? "true" : "false",
-	    s->soft ? "true" : "false", s->ignore);
+	sb_printf(sb,
+	    "\"mode\":\"%s\",\"channels\":%d,\"classes\":%d,\"resize\":[%d,%d],\"crop\":[%d,%d],"
+	    "\"antialias\":%s,\"soft_masks\":%s,\"ignore_index\":%d",
+	    modes[s->mode], s->channels, s->classes, s->resize_w, s->resize_h, s->crop_w, s->crop_h,
+	    s->antialias ? "true" : "false", s->soft ? "true" : "false", s->ignore);
 	put_nums(sb, "mean", s->mean, s->channels);
 	put_nums(sb, "std", s->std, s->channels);
 	sb_puts(sb, ",\"class_dict\":[");
@@ -77,7 +78,8 @@ get_dict(struct class_dict *d, const struct json *j, int a, struct arena *mem)
 		int v = json_at(j, a, i), c[3] = { 0 };
 		const char *name = json_str(j, json_get(j, v, "name"), mem);
 
-		if (!name || i >= SEG_NO_CLASS || get_int(j, json_get(j, v, "r"), 0, 255, "r", &c[0]) ||
+		if (!name || i >= SEG_NO_CLASS ||
+		    get_int(j, json_get(j, v, "r"), 0, 255, "r", &c[0]) ||
 		    get_int(j, json_get(j, v, "g"), 0, 255, "g", &c[1]) ||
 		    get_int(j, json_get(j, v, "b"), 0, 255, "b", &c[2]))
 			return err("class_dict: entry %d is no name with a colour", i);
@@ -101,7 +103,8 @@ get_all(struct seg_spec *s, const struct json *j, int v, struct arena *mem)
 	    get_pair(j, v, "resize", &s->resize_w, &s->resize_h) ||
 	    get_pair(j, v, "crop", &s->crop_w, &s->crop_h) ||
 	    get_int(j, json_get(j, v, "ignore_index"), -1, 255, "ignore_index", &s->ignore) ||
-	    get_nums(j, v, "mean", s->mean, s->channels) || get_nums(j, v, "std", s->std, s->channels))
+	    get_nums(j, v, "mean", s->mean, s->channels) ||
+	    get_nums(j, v, "std", s->std, s->channels))
 		return -1;
 	for (int k = 0; k < s->channels; k++)
 		if (!(s->std[k] > 0))
@@ -119,7 +122,8 @@ seg_spec_get(struct seg_spec *s, const struct json *j, int v)
 	int r;
 
 	*s = (struct seg_spec){ 0 };
-	r = v < 0 || j->v[v].type != JSON_OBJECT ? err("no input is described") : get_all(s, j, v, &mem);
+	r = v < 0 || j->v[v].type != JSON_OBJECT ? err("no input is described")
+	    : get_all(s, j, v, &mem);
 	arena_release(&mem);
 	if (r)
 		seg_spec_release(s);

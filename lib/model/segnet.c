@@ -46,7 +46,7 @@ segnet_config_widen(struct segnet_config *c, double factor)
 		c->eff.out[i] = scaled(c->eff.out[i], factor);
 }
 
-/* ---- from tensors -------------------------------------------------------------------------------- */
+/* ---- from tensors ---------------------------------------------------------------------------- */
 
 struct names {
 	const struct st_tensor *t;
@@ -65,7 +65,8 @@ side(const struct names *in, int i, const char *fmt, ...)
 	va_end(ap);
 	for (int k = 0; k < in->n; k++)
 		if (!strcmp(in->t[k].name, name))
-			return i < in->t[k].ndim && in->t[k].dim[i] < INT_MAX ? (int)in->t[k].dim[i] : 0;
+			return i < in->t[k].ndim && in->t[k].dim[i] < INT_MAX ? (int)in->t[k].dim[i]
+			    : 0;
 	return 0;
 }
 
@@ -73,7 +74,8 @@ static int
 resnet_from(struct segnet_config *c, const struct names *in)
 {
 	struct resnet_config *r = &c->resnet, known;
-	static const char *const all[] = { "resnet18", "resnet34", "resnet50", "resnet101", "resnet152" };
+	static const char *const all[] =
+	    { "resnet18", "resnet34", "resnet50", "resnet101", "resnet152" };
 
 	r->stem = side(in, 0, "encoder.conv1.weight");
 	c->in_channels = side(in, 1, "encoder.conv1.weight");
@@ -95,8 +97,8 @@ resnet_from(struct segnet_config *c, const struct names *in)
 	return err("no known ResNet has these blocks");
 }
 
-/* Which EfficientNet: the number of blocks, then the widths, then the hint decides (b1 and b2 differ
- * by their widths only). */
+/* Which EfficientNet: the number of blocks, then the widths, then the hint decides (b1 and b2
+ * differ by their widths only). */
 static int
 effnet_from(struct segnet_config *c, const struct names *in, const char *hint)
 {
@@ -164,7 +166,7 @@ segnet_config_from(struct segnet_config *c, const struct st_tensor *t, int n, co
 	return 0;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------ */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void
 put_ints(struct sb *sb, const char *key, const int *v, int n)
@@ -193,7 +195,8 @@ segnet_config_put(const struct segnet_config *c, struct sb *sb)
 	    c->encoder);
 	put_ints(sb, "encoder_channels", e, n);
 	put_ints(sb, "decoder_channels", c->decoder, c->depth);
-	sb_printf(sb, ",\"attention\":\"%s\",\"in_channels\":%d,\"classes\":%d,\"activation\":\"%s\"",
+	sb_printf(sb,
+	    ",\"attention\":\"%s\",\"in_channels\":%d,\"classes\":%d,\"activation\":\"%s\"",
 	    c->scse ? "scse" : "none", c->in_channels, c->classes, act[c->activation]);
 }
 
@@ -270,7 +273,7 @@ segnet_config_get(struct segnet_config *c, const struct json *j, int v)
 	return r;
 }
 
-/* ---- the net --------------------------------------------------------------------------------------- */
+/* ---- the net --------------------------------------------------------------------------------- */
 
 int
 segnet_init(struct segnet *net, const struct segnet_config *c, bool train)
@@ -335,7 +338,8 @@ init_one(struct segnet *net, struct param *p, uint64_t seed)
 		if (encoder && weight && weight->ndim > 1)
 			init_bias_torch(p, weight, seed);
 		else
-			init_param(p, INIT_CONSTANT, ends(p->name, ".weight") || ends(p->name, "_var"), seed);
+			init_param(p, INIT_CONSTANT,
+			    ends(p->name, ".weight") || ends(p->name, "_var"), seed);
 	} else if (encoder) {
 		init_param(p, net->cfg.effnet ? INIT_TORCH : INIT_KAIMING_NORMAL_OUT, 0, seed);
 	} else if (!strncmp(p->name, "decoder.", 8)) {
@@ -370,7 +374,8 @@ adapt_first(struct st_tensor *t, int want, struct arena *mem)
 					for (int64_t i = 0; i < in; i++)
 						v += src[(o * in + i) * area + k];
 				else
-					v = src[(o * in + c % in) * area + k] * ((float)in / (float)want);
+					v = src[(o * in + c % in) * area + k] *
+					    ((float)in / (float)want);
 				dst[(o * want + c) * area + k] = v;
 			}
 	t->dtype = ST_F32;
@@ -398,7 +403,8 @@ segnet_load_encoder(struct segnet *net, const char *path)
 
 		if (!strncmp(t->name, "encoder.", 8))
 			t->name += 8;
-		if (!strcmp(t->name, first) && t->ndim == 4 && t->dim[1] == 3 && net->cfg.in_channels != 3)
+		if (!strcmp(t->name, first) && t->ndim == 4 && t->dim[1] == 3 &&
+		    net->cfg.in_channels != 3)
 			adapt_first(t, net->cfg.in_channels, &mem);
 	}
 	r = params_load(&net->ps, &st, "encoder.", PARAMS_EXTRA);

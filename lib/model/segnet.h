@@ -50,8 +50,9 @@ struct segnet {
 int segnet_config_named(struct segnet_config *, const char *arch, const char *encoder);
 /* Multiplies the encoder's channels (kept multiples of 8), for nets narrower than the published. */
 void segnet_config_widen(struct segnet_config *, double factor);
-/* From the names and shapes of a net's tensors (no data is read). hint: a file or case name, for what
- * they leave open (which EfficientNet; the activation, "sigmoid" or "softmax"); may be NULL. */
+/* From the names and shapes of a net's tensors (no data is read). hint: a file or case name, for
+ * what they leave open (which EfficientNet; the activation, "sigmoid" or "softmax"); may be
+ * NULL. */
 int segnet_config_from(struct segnet_config *, const struct st_tensor *t, int n, const char *hint);
 /* As members of a JSON object, without its braces; and back from an object's value v. */
 void segnet_config_put(const struct segnet_config *, struct sb *);
@@ -60,7 +61,8 @@ int segnet_config_get(struct segnet_config *, const struct json *, int v);
 /* Makes the net; train: with gradients. Weights are 0 until initialised or loaded. */
 int segnet_init(struct segnet *, const struct segnet_config *, bool train);
 void segnet_release(struct segnet *);
-/* The distributions that smp starts from (encoder as torchvision or efficientnet-pytorch make it). */
+/* The distributions that smp starts from (encoder as torchvision or efficientnet-pytorch make
+ * it). */
 void segnet_init_weights(struct segnet *, uint64_t seed);
 /* Weights of the encoder alone, its names with or without "encoder."; a classifier in the file is
  * left out, a first convolution of 3 channels is adapted to another number as smp does (summed for

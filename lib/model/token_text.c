@@ -62,8 +62,8 @@ char *
 token_normalize(const char *text, size_t len, size_t *out_len)
 {
 	utf8proc_uint8_t *nfc = NULL;
-	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &nfc,
-	    UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len,
+	    &nfc, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 	struct sb sb = { 0 };
 	bool space = false;
 
@@ -118,7 +118,8 @@ token_word(const char *s, size_t len)
 		return (size_t)step;
 	letters = is_letter(c);
 	while (n < len) {
-		step = utf8proc_iterate((const utf8proc_uint8_t *)s + n, (utf8proc_ssize_t)(len - n), &c);
+		step = utf8proc_iterate((const utf8proc_uint8_t *)s + n,
+		    (utf8proc_ssize_t)(len - n), &c);
 		if (step <= 0 || is_space(c) || is_number(c) || is_letter(c) != letters)
 			break;
 		n += (size_t)step;

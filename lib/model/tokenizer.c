@@ -199,8 +199,10 @@ read_specials(struct tokenizer *tok, const char *dir)
 		*to[i] = find(t, name[i]);
 		if (*to[i] < 0) {
 			ret = err("%s: %s '%s' is not in the vocabulary", dir, keys[i], name[i]);
-		} else if (strlen(name[i]) < sizeof(t->special[0].text) && (i < 2 || *to[2] != tok->eos)) {
-			/* the padding token, "!" in SD 2, counts wherever it stands in a text too */
+		} else if (strlen(name[i]) < sizeof(t->special[0].text) &&
+		    (i < 2 || *to[2] != tok->eos)) {
+			/* the padding token, "!" in SD 2, counts wherever it stands in a text
+			 * too */
 			strcpy(t->special[t->nspecial].text, name[i]);
 			t->special[t->nspecial].len = strlen(name[i]);
 			t->special[t->nspecial++].id = *to[i];
@@ -218,7 +220,8 @@ tokenizer_open(struct tokenizer *tok, const char *dir)
 	int ret;
 
 	*tok = (struct tokenizer){ .tab = xcalloc(1, sizeof(*tok->tab)), .length = 77 };
-	ret = read_vocab(tok, vocab) || read_merges(tok->tab, merges) || read_specials(tok, dir) ? -1 : 0;
+	ret = read_vocab(tok, vocab) || read_merges(tok->tab, merges) ||
+	    read_specials(tok, dir) ? -1 : 0;
 	for (int b = 0; b < 256 && ret == 0; b++)
 		for (int end = 0; end < 2 && ret == 0; end++) {
 			sb_clear(&sb);
@@ -398,7 +401,8 @@ best_pair(const struct learner *l, int *a, int *b)
 			size_t before = pairs.n;
 			int at;
 
-			snprintf(key, sizeof(key), "%d %d", l->word[i].sym[k], l->word[i].sym[k + 1]);
+			snprintf(key, sizeof(key), "%d %d", l->word[i].sym[k],
+			    l->word[i].sym[k + 1]);
 			at = intern_add(&pairs, key);
 			count = xgrow(count, &cap, pairs.n, sizeof(*count));
 			if (pairs.n > before)
@@ -435,9 +439,11 @@ merge_everywhere(struct learner *l, int a, int b, int to)
 static int
 write_tokenizer(const struct learner *l, const struct sb *merges, const char *dir)
 {
-	static const char config[] = "{\"tokenizer_class\":\"CLIPTokenizer\",\"model_max_length\":77,"
-		"\"do_lower_case\":true,\"bos_token\":\"<|startoftext|>\",\"eos_token\":\"<|endoftext|>\","
-		"\"unk_token\":\"<|endoftext|>\",\"pad_token\":\"<|endoftext|>\"}\n";
+	static const char config[] =
+	    "{\"tokenizer_class\":\"CLIPTokenizer\",\"model_max_length\":77,"
+	    "\"do_lower_case\":true,\"bos_token\":\"<|startoftext|>\","
+	    "\"eos_token\":\"<|endoftext|>\","
+	    "\"unk_token\":\"<|endoftext|>\",\"pad_token\":\"<|endoftext|>\"}\n";
 	char *vocab = path_join(dir, "vocab.json"), *rules = path_join(dir, "merges.txt");
 	char *conf = path_join(dir, "tokenizer_config.json");
 	struct sb sb = { 0 };
@@ -448,9 +454,13 @@ write_tokenizer(const struct learner *l, const struct sb *merges, const char *di
 		json_put_str(&sb, l->sym.name[i], strlen(l->sym.name[i]));
 		sb_printf(&sb, ": %zu, ", i);
 	}
-	sb_printf(&sb, "\"<|startoftext|>\": %zu, \"<|endoftext|>\": %zu}\n", l->sym.n, l->sym.n + 1);
-	ret = make_dirs(dir) || file_write(vocab, sb.s, sb.len) || file_write(rules, merges->s, merges->len) ||
-	    file_write(conf, config, sizeof(config) - 1) ? -1 : 0;
+	sb_printf(&sb, "\"<|startoftext|>\": %zu, \"<|endoftext|>\": %zu}\n", l->sym.n,
+	    l->sym.n + 1);
+	ret = make_dirs(dir) || file_write(vocab, sb.s, sb.len) ||
+	        file_write(rules, merges->s, merges->len) ||
+	        file_write(conf, config, sizeof(config) - 1)
+	    ? -1
+	    : 0;
 	sb_release(&sb);
 	free(vocab);
 	free(rules);

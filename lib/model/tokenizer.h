@@ -1,7 +1,7 @@
 /*
- * CLIP's tokenizer from vocab.json and merges.txt, with the ids of the Rust `tokenizers` library: NFC,
- * runs of white space to one space, lower case per character, split by CLIP's pattern, byte-level BPE
- * with </w> at the end of a word. Unicode tables by utf8proc.
+ * CLIP's tokenizer from vocab.json and merges.txt, with the ids of the Rust `tokenizers` library:
+ * NFC, runs of white space to one space, lower case per character, split by CLIP's pattern,
+ * byte-level BPE with </w> at the end of a word. Unicode tables by utf8proc.
  *
  *	struct tokenizer t;
  *	int32_t ids[77];
@@ -30,8 +30,9 @@ void tokenizer_close(struct tokenizer *);
 /* Ids of a UTF-8 text with both specials, cut to max (the last id then is eos) and padded to max.
  * Returns how many there would have been uncut, or -1 with a message (invalid UTF-8). */
 int tokenizer_encode(const struct tokenizer *, const char *text, size_t len, int32_t *ids, int max);
-/* Learns a tokenizer from captions and writes its files into dir: the 256 byte symbols, alone and at
- * the end of a word, up to `merges` merges by count (ties: first seen), the two specials last. */
+/* Learns a tokenizer from captions and writes its files into dir: the 256 byte symbols, alone and
+ * at the end of a word, up to `merges` merges by count (ties: first seen), the two specials
+ * last. */
 int tokenizer_learn(const char *const *captions, size_t n, int merges, const char *dir);
 
 #endif

@@ -5,8 +5,8 @@
  *	... work on the device ...
  *	turn_give();
  *
- * A thread that ends the program takes the last turn: it waits until nobody is in the driver, which is
- * taken down next, and nobody enters it again.
+ * A thread that ends the program takes the last turn: it waits until nobody is in the driver, which
+ * is taken down next, and nobody enters it again.
  */
 #ifndef MODEL_TURN_H
 #define MODEL_TURN_H

@@ -64,8 +64,8 @@ get_list(const struct json *j, int obj, const char *key, int levels, int *out)
 }
 
 static int
-get_types(const struct json *j, int obj, const char *key, const char *cross, const char *plain, int levels,
-    bool *out)
+get_types(const struct json *j, int obj, const char *key, const char *cross, const char *plain,
+    int levels, bool *out)
 {
 	int v = json_get(j, obj, key), ret = 0;
 	struct arena mem = { 0 };
@@ -79,7 +79,8 @@ get_types(const struct json *j, int obj, const char *key, const char *cross, con
 
 		out[i] = s && strcmp(s, cross) == 0;
 		if (!s || (!out[i] && strcmp(s, plain) != 0))
-			ret = err("%s: '%s' is not supported (%s and %s are)", key, s ? s : "?", cross, plain);
+			ret = err("%s: '%s' is not supported (%s and %s are)", key, s ? s : "?",
+			    cross, plain);
 	}
 	arena_release(&mem);
 	return ret;
@@ -89,12 +90,14 @@ static int
 config_get(struct unet_config *c, const struct json *j, int v)
 {
 	int w = json_get(j, v, "block_out_channels"), layers = json_get(j, v, "layers_per_block");
-	int per = 1, embed = json_get(j, v, "class_embed_type"), add = json_get(j, v, "addition_embed_type");
+	int per = 1, embed = json_get(j, v, "class_embed_type"),
+	    add = json_get(j, v, "addition_embed_type");
 
 	*c = (struct unet_config){ .in_channels = 4, .out_channels = 4, .levels = 4,
 		.width = { 320, 640, 1280, 1280 }, .cross_down = { true, true, true, false },
-		.cross_up = { false, true, true, true }, .layers = 2, .heads = { 8, 8, 8, 8 }, .context = 1280,
-		.groups = 32, .eps = 1e-5, .flip_sin_to_cos = true, .sample_size = 64 };
+		.cross_up = { false, true, true, true }, .layers = 2, .heads = { 8, 8, 8, 8 },
+		.context = 1280, .groups = 32, .eps = 1e-5, .flip_sin_to_cos = true,
+		.sample_size = 64 };
 	if (w >= 0) {
 		if (j->v[w].type != JSON_ARRAY || j->v[w].size < 1 || j->v[w].size > UNET_LEVELS)
 			return err("block_out_channels: want 1 to %d numbers", UNET_LEVELS);
@@ -102,7 +105,8 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	}
 	if (layers >= 0 && j->v[layers].type == JSON_ARRAY)
 		return err("layers_per_block: a list is not supported");
-	if ((embed >= 0 && j->v[embed].type != JSON_NULL) || (add >= 0 && j->v[add].type != JSON_NULL))
+	if ((embed >= 0 && j->v[embed].type != JSON_NULL) ||
+	    (add >= 0 && j->v[add].type != JSON_NULL))
 		return err("class_embed_type and addition_embed_type are not supported");
 	if (get_list(j, v, "block_out_channels", c->levels, c->width) ||
 	    get_list(j, v, "attention_head_dim", c->levels, c->heads) ||
@@ -117,16 +121,19 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	    json_member_bool(j, v, "use_linear_projection", &c->linear_projection) ||
 	    json_member_bool(j, v, "flip_sin_to_cos", &c->flip_sin_to_cos) ||
 	    json_member_bool(j, v, "upcast_attention", &c->upcast_attention) ||
-	    json_member_num(j, v, "norm_eps", &c->eps) || json_member_num(j, v, "freq_shift", &c->freq_shift) ||
+	    json_member_num(j, v, "norm_eps", &c->eps) ||
+	    json_member_num(j, v, "freq_shift", &c->freq_shift) ||
 	    get_types(j, v, "down_block_types", "CrossAttnDownBlock2D", "DownBlock2D", c->levels,
 	        c->cross_down) ||
-	    get_types(j, v, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", c->levels, c->cross_up))
+	    get_types(j, v, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", c->levels,
+	        c->cross_up))
 		return -1;
 	if (per != 1)
 		return err("transformer_layers_per_block %d is not supported", per);
 	for (int i = 0; i < c->levels; i++)
 		if (c->width[i] % c->groups || c->width[i] % c->heads[i])
-			return err("%d channels in %d groups and %d heads", c->width[i], c->groups, c->heads[i]);
+			return err("%d channels in %d groups and %d heads", c->width[i], c->groups,
+			    c->heads[i]);
 	return 0;
 }
 
@@ -139,14 +146,18 @@ unet_config_get(struct unet_config *c, const struct json *j, int v)
 void
 unet_config_put(const struct unet_config *c, struct sb *sb)
 {
-	sb_printf(sb, "{\n  \"_class_name\": \"UNet2DConditionModel\",\n  \"act_fn\": \"silu\",\n"
+	sb_printf(sb,
+	    "{\n  \"_class_name\": \"UNet2DConditionModel\",\n  \"act_fn\": \"silu\",\n"
 	    "  \"in_channels\": %d,\n  \"out_channels\": %d,\n  \"layers_per_block\": %d,\n"
 	    "  \"cross_attention_dim\": %d,\n  \"norm_num_groups\": %d,\n  \"norm_eps\": %g,\n"
 	    "  \"sample_size\": %d,\n  \"use_linear_projection\": %s,\n  \"flip_sin_to_cos\": %s,\n"
-	    "  \"freq_shift\": %g,\n  \"upcast_attention\": %s,\n  \"center_input_sample\": false,\n"
-	    "  \"downsample_padding\": 1,\n  \"mid_block_scale_factor\": 1,\n  \"block_out_channels\": [",
-	    c->in_channels, c->out_channels, c->layers, c->context, c->groups, c->eps, c->sample_size,
-	    c->linear_projection ? "true" : "false", c->flip_sin_to_cos ? "true" : "false", c->freq_shift,
+	    "  \"freq_shift\": %g,\n  \"upcast_attention\": %s,\n  \"center_input_sample\": false,"
+	    "\n"
+	    "  \"downsample_padding\": 1,\n  \"mid_block_scale_factor\": 1,\n  "
+	    "\"block_out_channels\": [",
+	    c->in_channels, c->out_channels, c->layers, c->context, c->groups, c->eps,
+	    c->sample_size, c->linear_projection ? "true" : "false",
+	    c->flip_sin_to_cos ? "true" : "false", c->freq_shift,
 	    c->upcast_attention ? "true" : "false");
 	for (int i = 0; i < c->levels; i++)
 		sb_printf(sb, "%s%d", i ? ", " : "", c->width[i]);
@@ -155,10 +166,12 @@ unet_config_put(const struct unet_config *c, struct sb *sb)
 		sb_printf(sb, "%s%d", i ? ", " : "", c->heads[i]);
 	sb_puts(sb, "],\n  \"down_block_types\": [");
 	for (int i = 0; i < c->levels; i++)
-		sb_printf(sb, "%s\"%sDownBlock2D\"", i ? ", " : "", c->cross_down[i] ? "CrossAttn" : "");
+		sb_printf(sb, "%s\"%sDownBlock2D\"", i ? ", " : "", c->cross_down[i] ? "CrossAttn"
+		    : "");
 	sb_puts(sb, "],\n  \"up_block_types\": [");
 	for (int i = 0; i < c->levels; i++)
-		sb_printf(sb, "%s\"%sUpBlock2D\"", i ? ", " : "", c->cross_up[i] ? "CrossAttn" : "");
+		sb_printf(sb, "%s\"%sUpBlock2D\"", i ? ", " : "", c->cross_up[i] ? "CrossAttn"
+		    : "");
 	sb_puts(sb, "]\n}\n");
 }
 
@@ -169,9 +182,10 @@ attention_init(struct unet_attention *a, struct params *ps, const struct unet_co
     int heads, const char *at, int i, int k)
 {
 	char name[128];
-	/* as a 1x1 convolution in SD 1's files, as a matrix in SD 2's: the engine has matrices for both */
-	void (*project)(struct linear_layer *, struct params *, int64_t, int64_t, bool, const char *, ...) =
-	    c->linear_projection ? linear_layer_init : linear_layer_init_1x1;
+	/* as a 1x1 convolution in SD 1's files, as a matrix in SD 2's: the engine has matrices for
+	 * both */
+	void (*project)(struct linear_layer *, struct params *, int64_t, int64_t, bool,
+	    const char *, ...) = c->linear_projection ? linear_layer_init : linear_layer_init_1x1;
 
 	if (i < 0)
 		snprintf(name, sizeof(name), "%s.attentions.%d", at, k);
@@ -187,11 +201,14 @@ attention_init(struct unet_attention *a, struct params *ps, const struct unet_co
 	linear_layer_init(&a->out1, ps, w, w, true, "%s.transformer_blocks.0.attn1.to_out.0", name);
 	ln_layer_init(&a->norm2, ps, w, 1e-5, "%s.transformer_blocks.0.norm2", name);
 	linear_layer_init(&a->q2, ps, w, w, false, "%s.transformer_blocks.0.attn2.to_q", name);
-	linear_layer_init(&a->k2, ps, c->context, w, false, "%s.transformer_blocks.0.attn2.to_k", name);
-	linear_layer_init(&a->v2, ps, c->context, w, false, "%s.transformer_blocks.0.attn2.to_v", name);
+	linear_layer_init(&a->k2, ps, c->context, w, false, "%s.transformer_blocks.0.attn2.to_k",
+	    name);
+	linear_layer_init(&a->v2, ps, c->context, w, false, "%s.transformer_blocks.0.attn2.to_v",
+	    name);
 	linear_layer_init(&a->out2, ps, w, w, true, "%s.transformer_blocks.0.attn2.to_out.0", name);
 	ln_layer_init(&a->norm3, ps, w, 1e-5, "%s.transformer_blocks.0.norm3", name);
-	linear_layer_init(&a->gate, ps, w, 8 * w, true, "%s.transformer_blocks.0.ff.net.0.proj", name);
+	linear_layer_init(&a->gate, ps, w, 8 * w, true, "%s.transformer_blocks.0.ff.net.0.proj",
+	    name);
 	linear_layer_init(&a->ff, ps, 4 * w, w, true, "%s.transformer_blocks.0.ff.net.2", name);
 	project(&a->out, ps, w, w, true, "%s.proj_out", name);
 }
@@ -210,13 +227,15 @@ down_init(struct unet *m)
 
 			s->cross = c->cross_down[i];
 			if (s->cross)
-				attention_init(&s->attention, &m->ps, c, c->width[i], c->heads[i], "down_blocks", i, k);
+				attention_init(&s->attention, &m->ps, c, c->width[i], c->heads[i],
+				    "down_blocks", i, k);
 			sd_resnet_init(&s->resnet, &m->ps, in, c->width[i], time, c->groups, c->eps,
 			    "down_blocks.%d.resnets.%d", i, k);
 			in = c->width[i];
 		}
 		if (i + 1 < c->levels)
-			sd_downsample_init(&l->sample, &m->ps, in, false, "down_blocks.%d.downsamplers.0.conv", i);
+			sd_downsample_init(&l->sample, &m->ps, in, false,
+			    "down_blocks.%d.downsamplers.0.conv", i);
 	}
 }
 
@@ -237,13 +256,15 @@ up_init(struct unet *m)
 
 			s->cross = c->cross_up[i];
 			if (s->cross)
-				attention_init(&s->attention, &m->ps, c, w, c->heads[last - i], "up_blocks", i, k);
+				attention_init(&s->attention, &m->ps, c, w, c->heads[last - i],
+				    "up_blocks", i, k);
 			sd_resnet_init(&s->resnet, &m->ps, in + skip, w, time, c->groups, c->eps,
 			    "up_blocks.%d.resnets.%d", i, k);
 			in = w;
 		}
 		if (i < last)
-			sd_upsample_init(&l->sample, &m->ps, w, "up_blocks.%d.upsamplers.0.conv", i);
+			sd_upsample_init(&l->sample, &m->ps, w, "up_blocks.%d.upsamplers.0.conv",
+			    i);
 	}
 }
 
@@ -260,13 +281,15 @@ unet_init(struct unet *m, const struct unet_config *cfg, enum dtype dtype, bool 
 	linear_layer_init(&b->time2, &m->ps, 4 * first, 4 * first, true, "time_embedding.linear_2");
 	down_init(m);
 	for (int i = 0; i < 2; i++)
-		sd_resnet_init(&b->mid[i].resnet, &m->ps, last, last, 4 * first, cfg->groups, cfg->eps,
-		    "mid_block.resnets.%d", i);
+		sd_resnet_init(&b->mid[i].resnet, &m->ps, last, last, 4 * first, cfg->groups,
+		    cfg->eps, "mid_block.resnets.%d", i);
 	b->mid[0].cross = true;
-	attention_init(&b->mid[0].attention, &m->ps, cfg, last, cfg->heads[cfg->levels - 1], "mid_block", -1, 0);
+	attention_init(&b->mid[0].attention, &m->ps, cfg, last, cfg->heads[cfg->levels - 1],
+	    "mid_block", -1, 0);
 	up_init(m);
 	gn_layer_init(&b->norm, &m->ps, first, cfg->groups, cfg->eps, "conv_norm_out");
-	conv_layer_init(&b->out, &m->ps, first, cfg->out_channels, 3, CONV_SAME(3), true, "conv_out");
+	conv_layer_init(&b->out, &m->ps, first, cfg->out_channels, 3, CONV_SAME(3), true,
+	    "conv_out");
 	params_ready(&m->ps);
 	return 0;
 }
@@ -291,7 +314,8 @@ time_embedding(const struct unet_config *c, const double *t, int64_t n, enum dty
 
 	for (int64_t k = 0; k < n; k++)
 		for (int64_t i = 0; i < half; i++) {
-			float f = (float)(-log(10000.0)) * (float)i / (float)((double)half - c->freq_shift);
+			float f = (float)(-log(10000.0)) * (float)i /
+			    (float)((double)half - c->freq_shift);
 			float a = (float)t[k] * expf(f);
 
 			v[k * w + i] = c->flip_sin_to_cos ? cosf(a) : sinf(a);
@@ -307,8 +331,8 @@ attend(const struct linear_layer *q, const struct linear_layer *k, const struct 
     const struct linear_layer *out, int heads, struct tensor *x, struct tensor *context)
 {
 	struct tensor *y = op_attention(linear_layer_forward(q, x, ACT_NONE),
-	    linear_layer_forward(k, context, ACT_NONE), linear_layer_forward(v, context, ACT_NONE), heads, 0,
-	    false);
+	    linear_layer_forward(k, context, ACT_NONE), linear_layer_forward(v, context, ACT_NONE),
+	    heads, 0, false);
 
 	return linear_layer_forward(out, y, ACT_NONE);
 }
@@ -349,7 +373,8 @@ stage_forward(void *ctx, struct tensor **in, int n)
 }
 
 static struct tensor *
-run(const struct unet *m, struct stage *s, struct tensor *x, struct tensor *time, struct tensor *context)
+run(const struct unet *m, struct stage *s, struct tensor *x, struct tensor *time,
+    struct tensor *context)
 {
 	struct tensor *in[] = { x, time, context };
 
@@ -388,7 +413,8 @@ unet_forward(const struct unet *m, struct tensor *x, const double *t, struct ten
 		}
 		/* sizes that did not halve evenly come back from the skip */
 		if (l->sample.w)
-			x = sd_upsample(&l->sample, x, (int)skip[n - 1]->dim[1], (int)skip[n - 1]->dim[2]);
+			x = sd_upsample(&l->sample, x, (int)skip[n - 1]->dim[1],
+			    (int)skip[n - 1]->dim[2]);
 	}
 	return scope_keep(conv_layer_forward(&b->out, gn_layer_forward(&b->norm, x, ACT_SILU)));
 }

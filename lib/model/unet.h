@@ -15,7 +15,7 @@ struct unet_config {
 	int in_channels, out_channels, levels, width[UNET_LEVELS];
 	bool cross_down[UNET_LEVELS], cross_up[UNET_LEVELS]; /* blocks with attention */
 	int layers;                  /* resnets of a down block; up blocks have one more */
-	int heads[UNET_LEVELS];      /* attention_head_dim is the NUMBER of heads, a number or a list */
+	int heads[UNET_LEVELS];  /* attention_head_dim is the NUMBER of heads, a number or a list */
 	int context, groups;         /* cross_attention_dim, norm_num_groups */
 	double eps;                  /* norm_eps, 1e-5; the transformers' own norm has 1e-6 */
 	bool linear_projection;
@@ -37,8 +37,8 @@ int unet_config_get(struct unet_config *, const struct json *, int v);
 void unet_config_put(const struct unet_config *, struct sb *);
 int unet_init(struct unet *, const struct unet_config *, enum dtype, bool train);
 void unet_release(struct unet *);
-/* x [N,H,W,in], t: [N] timesteps (may be fractional), context [N,T,context] -> [N,H,W,out]. Sizes that
- * do not halve evenly are right: the way up resizes to the skip's size. */
+/* x [N,H,W,in], t: [N] timesteps (may be fractional), context [N,T,context] -> [N,H,W,out]. Sizes
+ * that do not halve evenly are right: the way up resizes to the skip's size. */
 struct tensor *unet_forward(const struct unet *, struct tensor *x, const double *t,
     struct tensor *context);
 

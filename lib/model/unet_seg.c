@@ -12,7 +12,8 @@ scse_init(struct scse *a, struct params *ps, int c, const char *name)
 		return err("%s: scse attention wants at least 16 channels, here are %d", name, c);
 	linear_layer_init_1x1(&a->reduce, ps, c, c / 16, true, "%s.attention.cSE.1", name);
 	linear_layer_init_1x1(&a->expand, ps, c / 16, c, true, "%s.attention.cSE.3", name);
-	conv_layer_init(&a->spatial, ps, c, 1, 1, (struct conv){ 0 }, true, "%s.attention.sSE.0", name);
+	conv_layer_init(&a->spatial, ps, c, 1, 1, (struct conv){ 0 }, true, "%s.attention.sSE.0",
+	    name);
 	return 0;
 }
 
@@ -93,10 +94,12 @@ init_plusplus(struct unet_decoder *d, struct params *ps, const char *prefix, con
 
 	for (int l = 0; l + 1 < d->depth; l++)
 		for (int k = 0; k <= l; k++) {
-			int in = k ? c[l] : l ? decoder[l - 1] : c[0], out = k ? c[l + 1] : decoder[l];
+			int in = k ? c[l] : l ? decoder[l - 1] : c[0],
+			    out = k ? c[l + 1] : decoder[l];
 
 			snprintf(name, sizeof(name), "%sblocks.x_%d_%d", prefix, k, l);
-			if (block_init(&d->dense[k][l], ps, in, c[l + 1] * (l + 1 - k), out, scse, name))
+			if (block_init(&d->dense[k][l], ps, in, c[l + 1] * (l + 1 - k), out, scse,
+			        name))
 				return -1;
 		}
 	snprintf(name, sizeof(name), "%sblocks.x_0_%d", prefix, d->depth - 1);

@@ -1,7 +1,7 @@
 /*
- * The decoders of U-Net (Ronneberger et al., 2015) and U-Net++ (Zhou et al., 2018) over an encoder's
- * features, as segmentation_models.pytorch 0.3.3 builds and names them. A block doubles its input
- * (nearest), puts the skips beside it, and passes two 3x3 conv-BN-ReLU:
+ * The decoders of U-Net (Ronneberger et al., 2015) and U-Net++ (Zhou et al., 2018) over an
+ * encoder's features, as segmentation_models.pytorch 0.3.3 builds and names them. A block doubles
+ * its input (nearest), puts the skips beside it, and passes two 3x3 conv-BN-ReLU:
  *
  *	U-Net     blocks.I            I-th from the coarsest
  *	U-Net++   blocks.x_D_L        depth D, layer L; x_0_{n-1}, the last, has no skip
@@ -40,6 +40,7 @@ struct unet_decoder {
 int unet_decoder_init(struct unet_decoder *, struct params *, const char *prefix, bool plusplus,
     int depth, const int *encoder, const int *decoder, bool scse);
 /* f[0..depth): the encoder's features, [N,H/2,W/2,..] first -> [N,H,W,decoder[depth-1]]. */
-struct tensor *unet_decoder_forward(const struct unet_decoder *, struct tensor *const *f, bool train);
+struct tensor *unet_decoder_forward(const struct unet_decoder *, struct tensor *const *f,
+    bool train);
 
 #endif

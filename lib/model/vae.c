@@ -81,8 +81,8 @@ vae_config_put(const struct vae_config *c, struct sb *sb)
 	sb_printf(sb, "{\n  \"_class_name\": \"AutoencoderKL\",\n  \"act_fn\": \"silu\",\n"
 	    "  \"in_channels\": %d,\n  \"out_channels\": %d,\n  \"latent_channels\": %d,\n"
 	    "  \"layers_per_block\": %d,\n  \"norm_num_groups\": %d,\n  \"sample_size\": %d,\n"
-	    "  \"scaling_factor\": %g,\n  \"block_out_channels\": [", c->in_channels, c->out_channels,
-	    c->latent, c->layers, c->groups, c->sample_size, c->scaling);
+	    "  \"scaling_factor\": %g,\n  \"block_out_channels\": [", c->in_channels,
+	    c->out_channels, c->latent, c->layers, c->groups, c->sample_size, c->scaling);
 	for (int i = 0; i < c->levels; i++)
 		sb_printf(sb, "%s%d", i ? ", " : "", c->width[i]);
 	sb_puts(sb, "],\n  \"down_block_types\": [");
@@ -100,7 +100,8 @@ mid_init(struct vae_mid *m, struct params *ps, int64_t c, int groups, const char
 	struct vae_attention *a = &m->attention;
 
 	for (int i = 0; i < 2; i++)
-		sd_resnet_init(&m->resnet[i], ps, c, c, 0, groups, eps, "%s.mid_block.resnets.%d", half, i);
+		sd_resnet_init(&m->resnet[i], ps, c, c, 0, groups, eps, "%s.mid_block.resnets.%d",
+		    half, i);
 	gn_layer_init(&a->norm, ps, c, groups, eps, "%s.mid_block.attentions.0.group_norm", half);
 	linear_layer_init(&a->q, ps, c, c, true, "%s.mid_block.attentions.0.to_q", half);
 	linear_layer_init(&a->k, ps, c, c, true, "%s.mid_block.attentions.0.to_k", half);
@@ -116,8 +117,8 @@ encoder_init(struct vae_half *e, struct params *ps, const struct vae_config *c)
 	conv_layer_init(&e->in, ps, c->in_channels, in, 3, CONV_SAME(3), true, "encoder.conv_in");
 	for (int i = 0; i < c->levels; i++) {
 		for (int k = 0; k < c->layers; k++) {
-			sd_resnet_init(&e->level[i].resnet[k], ps, in, c->width[i], 0, c->groups, eps,
-			    "encoder.down_blocks.%d.resnets.%d", i, k);
+			sd_resnet_init(&e->level[i].resnet[k], ps, in, c->width[i], 0, c->groups,
+			    eps, "encoder.down_blocks.%d.resnets.%d", i, k);
 			in = c->width[i];
 		}
 		if (i + 1 < c->levels)
@@ -126,7 +127,8 @@ encoder_init(struct vae_half *e, struct params *ps, const struct vae_config *c)
 	}
 	mid_init(&e->mid, ps, last, c->groups, "encoder");
 	gn_layer_init(&e->norm, ps, last, c->groups, eps, "encoder.conv_norm_out");
-	conv_layer_init(&e->out, ps, last, 2 * c->latent, 3, CONV_SAME(3), true, "encoder.conv_out");
+	conv_layer_init(&e->out, ps, last, 2 * c->latent, 3, CONV_SAME(3), true,
+	    "encoder.conv_out");
 }
 
 static void
@@ -145,10 +147,12 @@ decoder_init(struct vae_half *d, struct params *ps, const struct vae_config *c)
 			in = out;
 		}
 		if (i + 1 < c->levels)
-			sd_upsample_init(&d->level[i].sample, ps, in, "decoder.up_blocks.%d.upsamplers.0.conv", i);
+			sd_upsample_init(&d->level[i].sample, ps, in,
+			    "decoder.up_blocks.%d.upsamplers.0.conv", i);
 	}
 	gn_layer_init(&d->norm, ps, in, c->groups, eps, "decoder.conv_norm_out");
-	conv_layer_init(&d->out, ps, in, c->out_channels, 3, CONV_SAME(3), true, "decoder.conv_out");
+	conv_layer_init(&d->out, ps, in, c->out_channels, 3, CONV_SAME(3), true,
+	    "decoder.conv_out");
 }
 
 int
@@ -158,10 +162,10 @@ vae_init(struct vae *m, const struct vae_config *cfg, enum dtype dtype, bool tra
 	params_init(&m->ps, dtype, train);
 	encoder_init(&m->blocks->encoder, &m->ps, cfg);
 	decoder_init(&m->blocks->decoder, &m->ps, cfg);
-	conv_layer_init(&m->blocks->quant, &m->ps, 2 * cfg->latent, 2 * cfg->latent, 1, (struct conv){ 0 },
-	    true, "quant_conv");
-	conv_layer_init(&m->blocks->post_quant, &m->ps, cfg->latent, cfg->latent, 1, (struct conv){ 0 }, true,
-	    "post_quant_conv");
+	conv_layer_init(&m->blocks->quant, &m->ps, 2 * cfg->latent, 2 * cfg->latent, 1,
+	    (struct conv){ 0 }, true, "quant_conv");
+	conv_layer_init(&m->blocks->post_quant, &m->ps, cfg->latent, cfg->latent, 1,
+	    (struct conv){ 0 }, true, "post_quant_conv");
 	params_ready(&m->ps);
 	return 0;
 }
@@ -190,8 +194,9 @@ mid_forward(const struct vae_mid *m, struct tensor *x)
 	x = sd_resnet_forward(&m->resnet[0], x, NULL);
 	h = gn_layer_forward(&a->norm, x, ACT_NONE);
 	h = op_view(h, x->dim[0], x->dim[1] * x->dim[2], x->dim[3]);
-	h = op_attention(linear_layer_forward(&a->q, h, ACT_NONE), linear_layer_forward(&a->k, h, ACT_NONE),
-	    linear_layer_forward(&a->v, h, ACT_NONE), 1, 0, false);
+	h = op_attention(linear_layer_forward(&a->q, h, ACT_NONE),
+	    linear_layer_forward(&a->k, h, ACT_NONE), linear_layer_forward(&a->v, h, ACT_NONE), 1,
+	    0, false);
 	h = linear_layer_forward(&a->out, h, ACT_NONE);
 	x = op_add(x, op_reshape(h, 4, x->dim));
 	return scope_keep(sd_resnet_forward(&m->resnet[1], x, NULL));
@@ -237,32 +242,35 @@ vae_decode(const struct vae *m, struct tensor *z)
 	struct tensor *x, *y;
 
 	scope_open();
-	x = mid_forward(&d->mid, conv_layer_forward(&d->in, conv_layer_forward(&m->blocks->post_quant, z)));
+	x = mid_forward(&d->mid,
+	    conv_layer_forward(&d->in, conv_layer_forward(&m->blocks->post_quant, z)));
 	tensor_hold(x);
 	for (int i = 0; i < m->cfg.levels; i++) {
 		for (int k = 0; k <= m->cfg.layers; k++)
 			x = instead(x, sd_resnet_forward(&d->level[i].resnet[k], x, NULL));
 		if (d->level[i].sample.w)
-			x = instead(x, sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]));
+			x = instead(x,
+			    sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1],
+			        2 * (int)x->dim[2]));
 	}
 	y = gn_layer_forward(&d->norm, x, ACT_SILU);
 	tensor_drop(x);
 	return scope_keep(conv_layer_forward(&d->out, y));
 }
 
-/* How much of a tile's side counts at position i, rising over the first `ramp` places where there is a
- * neighbour before it. */
+/* How much of a tile's side counts at position i, rising over the first `ramp` places where there
+ * is a neighbour before it. */
 static float
 ramp_weight(int64_t i, int64_t ramp, bool neighbour)
 {
 	return neighbour && i < ramp ? ((float)i + 0.5f) / (float)ramp : 1;
 }
 
-/* Lays a decoded tile (p [th,tw,c]) over the image at (y, x), blended into what is there above and to
- * the left. */
+/* Lays a decoded tile (p [th,tw,c]) over the image at (y, x), blended into what is there above and
+ * to the left. */
 static void
-lay_tile(float *out, int64_t width, int64_t c, const float *p, int64_t th, int64_t tw, int64_t y, int64_t x,
-    int64_t ramp)
+lay_tile(float *out, int64_t width, int64_t c, const float *p, int64_t th, int64_t tw, int64_t y,
+    int64_t x, int64_t ramp)
 {
 	for (int64_t i = 0; i < th; i++)
 		for (int64_t k = 0; k < tw; k++) {
@@ -292,15 +300,16 @@ vae_decode_tiled(const struct vae *m, struct tensor *z, int tile)
 	for (int64_t n = 0; n < dims[0]; n++)
 		for (int64_t i = 0; i == 0 || i + tile - step < h; i += step)
 			for (int64_t k = 0; k == 0 || k + tile - step < w; k += step) {
-				int64_t th = i + tile < h ? tile : h - i, tw = k + tile < w ? tile : w - k;
+				int64_t th = i + tile < h ? tile : h - i,
+				    tw = k + tile < w ? tile : w - k;
 
 				scope_open();
 				y = op_slice(op_slice(op_slice(z, 0, n, 1), 1, i, th), 2, k, tw);
 				y = op_cast(vae_decode(m, y), F32);
 				tensor_get(y, part);
 				scope_close();
-				lay_tile(out + n * dims[1] * dims[2] * c, dims[2], c, part, th * f, tw * f, i * f, k * f,
-				    tile / 4 * f);
+				lay_tile(out + n * dims[1] * dims[2] * c, dims[2], c, part, th * f,
+				    tw * f, i * f, k * f, tile / 4 * f);
 			}
 	y = tensor_from(z->dtype, 4, dims, out);
 	free(out);

@@ -1,6 +1,6 @@
 /*
- * The image autoencoder of Stable Diffusion (diffusers' AutoencoderKL), of any size that config.json
- * states. Attention tensors may be named to_q.. or query.. in files.
+ * The image autoencoder of Stable Diffusion (diffusers' AutoencoderKL), of any size that
+ * config.json states. Attention tensors may be named to_q.. or query.. in files.
  */
 #ifndef MODEL_VAE_H
 #define MODEL_VAE_H
@@ -12,7 +12,8 @@
 enum { VAE_LEVELS = 8 };
 
 struct vae_config {
-	int in_channels, out_channels, latent, levels, width[VAE_LEVELS], layers, groups, sample_size;
+	int in_channels, out_channels, latent, levels, width[VAE_LEVELS], layers, groups,
+	    sample_size;
 	double scaling;              /* 0.18215 unless stated */
 	bool force_upcast;
 };
@@ -33,9 +34,9 @@ int vae_factor(const struct vae *); /* pixels of a latent's side: 8 */
 void vae_encode(const struct vae *, struct tensor *x, struct tensor **mean, struct tensor **logvar);
 /* z [N,h,w,latent], unscaled (divided by `scaling`) -> [N,h f,w f,3]. */
 struct tensor *vae_decode(const struct vae *, struct tensor *z);
-/* The same in tiles of `tile` latents a side (at least 4; 0: whole) that overlap by a quarter, blended,
- * for images that do not fit the device at once. Every tile has group norms of its own, so that pixels
- * are not those of the whole. Not differentiable. */
+/* The same in tiles of `tile` latents a side (at least 4; 0: whole) that overlap by a quarter,
+ * blended, for images that do not fit the device at once. Every tile has group norms of its own, so
+ * that pixels are not those of the whole. Not differentiable. */
 struct tensor *vae_decode_tiled(const struct vae *, struct tensor *z, int tile);
 
 #endif

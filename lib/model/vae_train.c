@@ -13,7 +13,8 @@ enum { THREADS = 2 }; /* that read images */
 void
 vae_train_quiet(struct vae *m)
 {
-	struct param *p = params_find(&m->ps, "quant_conv.bias"); /* of means, then of log variances */
+	/* of means, then of log variances */
+	struct param *p = params_find(&m->ps, "quant_conv.bias");
 	float *b = xmalloc((size_t)p->n * sizeof(*b));
 
 	params_get(p, b);
@@ -31,8 +32,9 @@ vae_train_init(struct vae_train *t, struct vae *vae, const struct vae_train_conf
 	*t = (struct vae_train){ .vae = vae, .conf = *conf };
 	if (schedule_init(&t->schedule, "cosine", conf->steps / 20, conf->steps))
 		die("%s", errmsg());
-	optim_init(&t->optim, &(struct optim_conf){ .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999,
-	    .eps = 1e-8 }, &ps, 1);
+	optim_init(&t->optim,
+	    &(struct optim_conf){ .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 },
+	    &ps, 1);
 }
 
 void
@@ -78,8 +80,8 @@ vae_train_step(struct vae_train *t, const float *pixels, int64_t n, int64_t h, i
 	norm = optim_clip(&t->optim, 1, 1);
 	optim_step(&t->optim, lr);
 	if (loss)
-		*loss = (struct vae_loss){ tensor_item(total), tensor_item(absolute), tensor_item(square),
-			tensor_item(kl), tensor_item(norm), lr };
+		*loss = (struct vae_loss){ tensor_item(total), tensor_item(absolute),
+			tensor_item(square), tensor_item(kl), tensor_item(norm), lr };
 	scope_close();
 	grads_set(was);
 	t->step++;
@@ -95,7 +97,8 @@ values_of(const struct sd_data *d)
 
 /* A window of each image, as the net takes it. */
 static void
-windows(const struct vae_train *t, const struct vae_train_run *r, const struct loader_batch *b, float *x)
+windows(const struct vae_train *t, const struct vae_train_run *r, const struct loader_batch *b,
+    float *x)
 {
 	size_t side = (size_t)r->data->conf.resolution, crop = (size_t)r->crop;
 	size_t c = (size_t)r->data->conf.channels;
@@ -123,7 +126,8 @@ run_epoch(struct vae_train *t, const struct vae_train_run *r, struct loader *l, 
 	int ret = 0;
 
 	loader_start(l, order, n, epoch);
-	while (ret == 0 && t->step < t->conf.steps && !(r->stop && r->stop()) && (b = loader_next(l))) {
+	while (ret == 0 && t->step < t->conf.steps && !(r->stop && r->stop()) &&
+	    (b = loader_next(l))) {
 		bool tell = r->report && (t->step == 0 || (t->step + 1) % r->every == 0 ||
 		    t->step + 1 == t->conf.steps);
 		struct vae_loss loss;
@@ -152,7 +156,8 @@ vae_train_run(struct vae_train *t, const struct vae_train_run *r)
 
 	sd_view_init(&v, r->data, NULL);
 	l = loader_new(sd_view_sample, &v, each, (size_t)r->batch, THREADS);
-	for (uint64_t epoch = 0; ret == 0 && t->step < t->conf.steps && !(r->stop && r->stop()); epoch++)
+	for (uint64_t epoch = 0; ret == 0 && t->step < t->conf.steps && !(r->stop && r->stop());
+	     epoch++)
 		ret = run_epoch(t, r, l, &v, epoch, x);
 	loader_free(l);
 	free(x);
@@ -181,7 +186,8 @@ vae_score_images(struct vae_score *s, const struct vae *m, struct sd_data *d, si
 /* ---- scores ---------------------------------------------------------------------------------- */
 
 void
-vae_score_add(struct vae_score *s, const struct vae *m, const float *pixels, int64_t n, int64_t h, int64_t w)
+vae_score_add(struct vae_score *s, const struct vae *m, const float *pixels, int64_t n, int64_t h,
+    int64_t w)
 {
 	struct tensor *x, *mean, *logvar, *z;
 	bool was = grads_set(false);

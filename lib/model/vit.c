@@ -21,40 +21,46 @@ static const struct layout {
 	const char *norm1, *norm2, *qkv, *q, *k, *v, *out, *fc1, *fc2, *w12, *w3, *scale1, *scale2;
 	bool patch_bias;
 } layouts[] = {
-	[VIT_DINO] = { .cls = "cls_token", .pos = "pos_embed", .patch = "patch_embed.proj", .norm = "norm",
-		.blocks = "blocks", .norm1 = "norm1", .norm2 = "norm2", .qkv = "attn.qkv", .out = "attn.proj",
-		.fc1 = "mlp.fc1", .fc2 = "mlp.fc2", .patch_bias = true },
+	[VIT_DINO] = { .cls = "cls_token", .pos = "pos_embed", .patch = "patch_embed.proj",
+		.norm = "norm", .blocks = "blocks", .norm1 = "norm1", .norm2 = "norm2",
+		.qkv = "attn.qkv", .out = "attn.proj", .fc1 = "mlp.fc1", .fc2 = "mlp.fc2",
+		.patch_bias = true },
 	[VIT_DINO_HF] = { .cls = "embeddings.cls_token", .pos = "embeddings.position_embeddings",
-		.patch = "embeddings.patch_embeddings.projection", .norm = "layernorm", .blocks = "encoder.layer",
-		.norm1 = "layernorm_before", .norm2 = "layernorm_after", .q = "attention.attention.query",
-		.k = "attention.attention.key", .v = "attention.attention.value",
-		.out = "attention.output.dense", .fc1 = "intermediate.dense", .fc2 = "output.dense",
-		.patch_bias = true },
+		.patch = "embeddings.patch_embeddings.projection", .norm = "layernorm",
+		.blocks = "encoder.layer", .norm1 = "layernorm_before", .norm2 = "layernorm_after",
+		.q = "attention.attention.query", .k = "attention.attention.key",
+		.v = "attention.attention.value", .out = "attention.output.dense",
+		.fc1 = "intermediate.dense", .fc2 = "output.dense", .patch_bias = true },
 	[VIT_DINOV2] = { .cls = "cls_token", .pos = "pos_embed", .patch = "patch_embed.proj",
-		.registers = "register_tokens", .norm = "norm", .blocks = "blocks", .norm1 = "norm1",
-		.norm2 = "norm2", .qkv = "attn.qkv", .out = "attn.proj", .fc1 = "mlp.fc1", .fc2 = "mlp.fc2",
-		.w12 = "mlp.w12", .w3 = "mlp.w3", .scale1 = "ls1.gamma", .scale2 = "ls2.gamma",
-		.patch_bias = true },
+		.registers = "register_tokens", .norm = "norm", .blocks = "blocks",
+		.norm1 = "norm1", .norm2 = "norm2", .qkv = "attn.qkv", .out = "attn.proj",
+		.fc1 = "mlp.fc1", .fc2 = "mlp.fc2", .w12 = "mlp.w12", .w3 = "mlp.w3",
+		.scale1 = "ls1.gamma", .scale2 = "ls2.gamma", .patch_bias = true },
 	[VIT_DINOV2_HF] = { .cls = "embeddings.cls_token", .pos = "embeddings.position_embeddings",
-		.patch = "embeddings.patch_embeddings.projection", .registers = "embeddings.register_tokens",
-		.norm = "layernorm", .blocks = "encoder.layer", .norm1 = "norm1", .norm2 = "norm2",
+		.patch = "embeddings.patch_embeddings.projection",
+		.registers = "embeddings.register_tokens", .norm = "layernorm",
+		.blocks = "encoder.layer", .norm1 = "norm1", .norm2 = "norm2",
 		.q = "attention.attention.query", .k = "attention.attention.key",
 		.v = "attention.attention.value", .out = "attention.output.dense", .fc1 = "mlp.fc1",
 		.fc2 = "mlp.fc2", .w12 = "mlp.weights_in", .w3 = "mlp.weights_out",
-		.scale1 = "layer_scale1.lambda1", .scale2 = "layer_scale2.lambda1", .patch_bias = true },
+		.scale1 = "layer_scale1.lambda1", .scale2 = "layer_scale2.lambda1",
+		.patch_bias = true },
 	[VIT_CLIP] = { .cls = "vision_model.embeddings.class_embedding",
 		.pos = "vision_model.embeddings.position_embedding.weight",
-		.patch = "vision_model.embeddings.patch_embedding", .pre = "vision_model.pre_layrnorm",
-		.norm = "vision_model.post_layernorm", .blocks = "vision_model.encoder.layers",
-		.norm1 = "layer_norm1", .norm2 = "layer_norm2", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
-		.v = "self_attn.v_proj", .out = "self_attn.out_proj", .fc1 = "mlp.fc1", .fc2 = "mlp.fc2" },
+		.patch = "vision_model.embeddings.patch_embedding",
+		.pre = "vision_model.pre_layrnorm", .norm = "vision_model.post_layernorm",
+		.blocks = "vision_model.encoder.layers", .norm1 = "layer_norm1",
+		.norm2 = "layer_norm2", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
+		.v = "self_attn.v_proj", .out = "self_attn.out_proj", .fc1 = "mlp.fc1",
+		.fc2 = "mlp.fc2" },
 };
 static const char visual_projection[] = "visual_projection";
 
 /* ---- the file ----------------------------------------------------------------------------- */
 
 static void
-announce_pair(struct params *ps, int64_t out, int64_t in, const char *prefix, int block, const char *name)
+announce_pair(struct params *ps, int64_t out, int64_t in, const char *prefix, int block,
+    const char *name)
 {
 	int64_t dim[2] = { out, in };
 
@@ -92,12 +98,15 @@ vit_announce(struct params *ps, const struct vit_config *c)
 	const int64_t w = c->width, places = (int64_t)c->grid * c->grid + 1;
 	const bool clip = c->layout == VIT_CLIP;
 
-	params_add(ps, NULL, PARAM_PLAIN, clip ? 1 : 3, clip ? &w : (int64_t[]){ 1, 1, w }, "%s", l->cls);
+	params_add(ps, NULL, PARAM_PLAIN, clip ? 1 : 3, clip ? &w : (int64_t[]){ 1, 1, w }, "%s",
+	    l->cls);
 	params_add(ps, NULL, PARAM_PLAIN, clip ? 2 : 3,
 	    clip ? (int64_t[]){ places, w } : (int64_t[]){ 1, places, w }, "%s", l->pos);
 	if (c->registers)
-		params_add(ps, NULL, PARAM_PLAIN, 3, (int64_t[]){ 1, c->registers, w }, "%s", l->registers);
-	params_add(ps, NULL, PARAM_CONV, 4, (int64_t[]){ w, 3, c->patch, c->patch }, "%s.weight", l->patch);
+		params_add(ps, NULL, PARAM_PLAIN, 3, (int64_t[]){ 1, c->registers, w }, "%s",
+		    l->registers);
+	params_add(ps, NULL, PARAM_CONV, 4, (int64_t[]){ w, 3, c->patch, c->patch }, "%s.weight",
+	    l->patch);
 	if (l->patch_bias)
 		params_add(ps, NULL, PARAM_PLAIN, 1, &w, "%s.bias", l->patch);
 	if (l->pre) {
@@ -143,7 +152,8 @@ struct source {
 static const struct st_tensor *
 block_tensor(const struct source *s, const char *layer, const char *what)
 {
-	char *name = xasprintf("%s.%d.%s%s%s", s->l->blocks, s->block, layer, *what ? "." : "", what);
+	char *name = xasprintf("%s.%d.%s%s%s", s->l->blocks, s->block, layer, *what ? "." : "",
+	    what);
 	const struct st_tensor *t = st_find(s->st, name);
 
 	free(name);
@@ -152,7 +162,8 @@ block_tensor(const struct source *s, const char *layer, const char *what)
 
 /* Rows from, ... of a matrix and its bias, times scale[row] if there is one, as the net's N.to. */
 static void
-take(const struct source *s, const char *layer, int64_t from, int64_t rows, const char *scale, const char *to)
+take(const struct source *s, const char *layer, int64_t from, int64_t rows, const char *scale,
+    const char *to)
 {
 	const struct st_tensor *g = scale ? block_tensor(s, scale, "") : NULL;
 	float *gain = NULL;
@@ -266,7 +277,8 @@ take_tokens(struct vit *m, const struct source *s)
 		memcpy(first + w, r, (size_t)c->registers * w * sizeof(*r));
 		free(r);
 	}
-	m->first = tensor_hold(tensor_from(F32, 3, (int64_t[]){ 1, 1 + c->registers, c->width }, first));
+	m->first = tensor_hold(tensor_from(F32, 3, (int64_t[]){ 1, 1 + c->registers, c->width },
+	    first));
 	m->pos = xmalloc(n * w * sizeof(*m->pos));
 	memcpy(m->pos, pos + w, n * w * sizeof(*pos));
 	free(cls);
@@ -287,8 +299,8 @@ vit_load(struct vit *m, const struct vit_config *c, const struct safetensors *st
 		return -1;
 	weights_init(&w, st->path);
 	params_init(&m->ps, F32, false);
-	conv_layer_init(&m->patch, &m->ps, 3, c->width, c->patch, (struct conv){ .stride = c->patch },
-	    l->patch_bias, "%s", l->patch);
+	conv_layer_init(&m->patch, &m->ps, 3, c->width, c->patch,
+	    (struct conv){ .stride = c->patch }, l->patch_bias, "%s", l->patch);
 	pass(&s, l->patch);
 	if (l->pre) {
 		ln_layer_init(&m->pre, &m->ps, c->width, c->eps, "%s", l->pre);
@@ -302,7 +314,8 @@ vit_load(struct vit *m, const struct vit_config *c, const struct safetensors *st
 	ln_layer_init(&m->norm, &m->ps, c->width, c->eps, "%s", l->norm);
 	pass(&s, l->norm);
 	if (c->projection) {
-		linear_layer_init(&m->project, &m->ps, c->width, c->projection, false, "%s", visual_projection);
+		linear_layer_init(&m->project, &m->ps, c->width, c->projection, false, "%s",
+		    visual_projection);
 		pass(&s, visual_projection);
 	}
 	params_ready(&m->ps);
@@ -337,7 +350,8 @@ cubic(double t, double w[4])
 	for (int i = 0; i < 4; i++) {
 		double d = fabs(t + 1 - i);
 
-		w[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+		w[i] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d +
+		    1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
 	}
 }
 
@@ -360,7 +374,8 @@ taps(int i, double step, int m, int at[4], double w[4])
 }
 
 static void
-bicubic(const struct vit_config *c, const float *pos, int rows, int columns, double offset, float *out)
+bicubic(const struct vit_config *c, const float *pos, int rows, int columns, double offset,
+    float *out)
 {
 	double sy = c->grid / (rows + offset), sx = c->grid / (columns + offset);
 
@@ -376,7 +391,8 @@ bicubic(const struct vit_config *c, const float *pos, int rows, int columns, dou
 
 				for (int j = 0; j < 4; j++)
 					for (int i = 0; i < 4; i++)
-						sum += wy[j] * wx[i] * pos[(ay[j] * c->grid + ax[i]) * c->width + k];
+						sum += wy[j] * wx[i] *
+						    pos[(ay[j] * c->grid + ax[i]) * c->width + k];
 				out[k] = (float)sum;
 			}
 		}
@@ -395,7 +411,8 @@ transpose(const float *in, size_t n, size_t k, float *out)
 static void
 antialiased(const struct vit_config *c, const float *pos, int rows, int columns, float *out)
 {
-	size_t w = (size_t)c->width, n = (size_t)c->grid * (size_t)c->grid, m = (size_t)rows * (size_t)columns;
+	size_t w = (size_t)c->width, n = (size_t)c->grid * (size_t)c->grid,
+	       m = (size_t)rows * (size_t)columns;
 	float *in = xmalloc(n * w * sizeof(*in)), *sized = xmalloc(m * w * sizeof(*sized));
 
 	transpose(pos, n, w, in);
@@ -457,14 +474,15 @@ block_forward(const struct vit_block *b, const struct vit_config *c, struct tens
 	x = op_add(x, linear_layer_forward(&b->out, h, ACT_NONE));
 	h = ln_layer_forward(&b->norm2, x);
 	if (c->swiglu)
-		h = op_mul(linear_layer_forward(&b->gate, h, ACT_SILU), linear_layer_forward(&b->fc1, h, ACT_NONE));
+		h = op_mul(linear_layer_forward(&b->gate, h, ACT_SILU),
+		    linear_layer_forward(&b->fc1, h, ACT_NONE));
 	else
 		h = linear_layer_forward(&b->fc1, h, c->act);
 	return scope_keep(op_add(x, linear_layer_forward(&b->fc2, h, ACT_NONE)));
 }
 
-/* x [N,H,W,3] -> tokens [N,1+registers+patches,width] after all blocks; with class_only the last block makes
- * only the class token: [N,1,width]. Positions are interpolated. */
+/* x [N,H,W,3] -> tokens [N,1+registers+patches,width] after all blocks; with class_only the last
+ * block makes only the class token: [N,1,width]. Positions are interpolated. */
 static struct tensor *
 run_blocks(struct vit *m, struct tensor *x, bool class_only)
 {

@@ -26,8 +26,10 @@ static const struct {
 	{ "dinov2-vits14-reg", DINOV2(384, 12, 6, 4) },
 	{ "dinov2-vitb14-reg", DINOV2(768, 12, 12, 4) },
 	{ "dinov2-vitl14-reg", DINOV2(1024, 24, 16, 4) },
-	{ "dinov2-vitg14-reg", { VIT_DINOV2, 14, 1536, 40, 24, 4096, 37, 4, 0, true, ACT_GELU, 1e-6 } },
-#define CLIP(p, w, d, h, out) { VIT_CLIP, p, w, d, h, 4 * (w), 224 / (p), 0, out, false, ACT_QUICK_GELU, 1e-5 }
+	{ "dinov2-vitg14-reg", { VIT_DINOV2, 14, 1536, 40, 24, 4096, 37, 4, 0, true, ACT_GELU,
+	    1e-6 } },
+#define CLIP(p, w, d, h, out) \
+	{ VIT_CLIP, p, w, d, h, 4 * (w), 224 / (p), 0, out, false, ACT_QUICK_GELU, 1e-5 }
 	{ "clip-vitb32", CLIP(32, 768, 12, 12, 512) },
 	{ "clip-vitb16", CLIP(16, 768, 12, 12, 512) },
 	{ "clip-vitl14", CLIP(14, 1024, 24, 16, 768) },
@@ -82,7 +84,8 @@ find_layout(struct vit_config *c, const struct safetensors *st)
 	if (st_find(st, "vision_model.embeddings.class_embedding"))
 		c->layout = VIT_CLIP;
 	else if (st_find(st, "embeddings.cls_token"))
-		c->layout = st_find(st, "encoder.layer.0.layer_scale1.lambda1") ? VIT_DINOV2_HF : VIT_DINO_HF;
+		c->layout = st_find(st, "encoder.layer.0.layer_scale1.lambda1") ? VIT_DINOV2_HF
+		    : VIT_DINO_HF;
 	else if (st_find(st, "cls_token") && st_find(st, "patch_embed.proj.weight"))
 		c->layout = st_find(st, "blocks.0.ls1.gamma") ? VIT_DINOV2 : VIT_DINO;
 	else
@@ -97,17 +100,20 @@ static const struct tells {
 } tells[] = {
 	[VIT_DINO] = { "patch_embed.proj.weight", "pos_embed", "blocks", "norm1.weight",
 		"blocks.0.mlp.fc1.weight", "", "", 1e-6 },
-	[VIT_DINO_HF] = { "embeddings.patch_embeddings.projection.weight", "embeddings.position_embeddings",
-		"encoder.layer", "layernorm_before.weight", "encoder.layer.0.intermediate.dense.weight", "", "",
-		1e-12 },
+	[VIT_DINO_HF] =
+	{ "embeddings.patch_embeddings.projection.weight", "embeddings.position_embeddings",
+		"encoder.layer", "layernorm_before.weight",
+		"encoder.layer.0.intermediate.dense.weight", "", "", 1e-12 },
 	[VIT_DINOV2] = { "patch_embed.proj.weight", "pos_embed", "blocks", "norm1.weight",
 		"blocks.0.mlp.fc1.weight", "blocks.0.mlp.w12.weight", "register_tokens", 1e-6 },
-	[VIT_DINOV2_HF] = { "embeddings.patch_embeddings.projection.weight", "embeddings.position_embeddings",
+	[VIT_DINOV2_HF] =
+	{ "embeddings.patch_embeddings.projection.weight", "embeddings.position_embeddings",
 		"encoder.layer", "norm1.weight", "encoder.layer.0.mlp.fc1.weight",
 		"encoder.layer.0.mlp.weights_in.weight", "embeddings.register_tokens", 1e-6 },
 	[VIT_CLIP] = { "vision_model.embeddings.patch_embedding.weight",
 		"vision_model.embeddings.position_embedding.weight", "vision_model.encoder.layers",
-		"layer_norm1.weight", "vision_model.encoder.layers.0.mlp.fc1.weight", "", "", 1e-5 },
+		"layer_norm1.weight", "vision_model.encoder.layers.0.mlp.fc1.weight", "", "",
+		1e-5 },
 };
 
 static void
@@ -174,14 +180,17 @@ vit_config_from(struct vit_config *c, const struct safetensors *st, const char *
 		return -1;
 	read_shapes(c, st);
 	if (!c->width || !c->patch || !c->grid || !c->depth || !c->mlp)
-		return err("%s: no vision transformer: patches, positions or blocks are missing", st->path);
+		return err("%s: no vision transformer: patches, positions or blocks are missing",
+		    st->path);
 	c->heads = c->width % 64 ? 0 : c->width / 64;
 	if (meta && parse_int(meta, 1, c->width, &heads) == 0)
 		c->heads = (int)heads;
 	if (json && read_json(c, json))
 		return err_prefix("%s", st->path);
 	if (!c->heads || c->width % c->heads)
-		return err("%s: a width of %d in %d heads: the metadata's num_heads, or config.json, says how many",
+		return err(
+		    "%s: a width of %d in %d heads: the metadata's num_heads, or config.json, says "
+		    "how many",
 		    st->path, c->width, c->heads);
 	return 0;
 }

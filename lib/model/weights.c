@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PICKLE "a pickled file can run any program when it is opened, so it is not: convert it once, " \
+#define PICKLE \
+	"a pickled file can run any program when it is opened, so it is not: convert it once, " \
 	"see phantom-models(7)"
 
 bool
@@ -72,7 +73,8 @@ weights_remove(struct weights *w, const char *name)
 {
 	for (int i = 0; i < w->st.n; i++)
 		if (strcmp(w->st.t[i].name, name) == 0) {
-			memmove(w->st.t + i, w->st.t + i + 1, (size_t)(w->st.n - i - 1) * sizeof(*w->st.t));
+			memmove(w->st.t + i, w->st.t + i + 1,
+			    (size_t)(w->st.n - i - 1) * sizeof(*w->st.t));
 			w->st.n--;
 			return;
 		}
@@ -318,8 +320,10 @@ weights_write(const struct weights *w, const char *dir, const char *stem, enum s
 		free(name);
 	}
 	if (ret == 0) {
-		char *text = xasprintf("{\n  \"metadata\": {\"total_size\": %lld},\n  \"weight_map\": {\n    %s\n"
-		    "  }\n}\n", (long long)total, map.s);
+		char *text = xasprintf(
+		    "{\n  \"metadata\": {\"total_size\": %lld},\n  \"weight_map\": {\n    %s\n"
+		    "  }\n}\n",
+		    (long long)total, map.s);
 
 		path = xasprintf("%s/%s.safetensors.index.json", dir, stem);
 		ret = file_write(path, text, strlen(text));

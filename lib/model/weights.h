@@ -1,7 +1,7 @@
 /*
- * The tensors of one network, wherever they lie: one safetensors file, several with an index, parts of
- * a larger file, or memory. What comes out is a `struct safetensors` for params_load, with the names
- * that the network has.
+ * The tensors of one network, wherever they lie: one safetensors file, several with an index, parts
+ * of a larger file, or memory. What comes out is a `struct safetensors` for params_load, with the
+ * names that the network has.
  *
  *	struct weights w;
  *	if (weights_open(&w, "model/unet", "diffusion_pytorch_model", NULL)) return -1;
@@ -35,8 +35,8 @@ int weights_open_file(struct weights *, const char *path);
 void weights_init(struct weights *, const char *path);
 /* Adds a tensor whose data is borrowed; name is copied. */
 void weights_add(struct weights *, const char *name, const struct st_tensor *);
-/* All that a network holds, as F32 (counters as I64), fetched from the device when it is wanted: the
- * network must stay until weights_close. */
+/* All that a network holds, as F32 (counters as I64), fetched from the device when it is wanted:
+ * the network must stay until weights_close. */
 void weights_from_params(struct weights *, const char *path, const struct params *);
 /* Memory for n bytes of values that goes with the weights. */
 void *weights_alloc(struct weights *, size_t n);
@@ -46,8 +46,8 @@ void weights_rename(struct weights *, const char *from, const char *to);
 void weights_remove(struct weights *, const char *name);
 void weights_close(struct weights *);
 
-/* Writes them as DIR/STEM.safetensors, floats as `dtype`; in shards with an index where they are more
- * than `shard` bytes (0: never). meta as st_write's. One tensor at a time is in memory. */
+/* Writes them as DIR/STEM.safetensors, floats as `dtype`; in shards with an index where they are
+ * more than `shard` bytes (0: never). meta as st_write's. One tensor at a time is in memory. */
 int weights_write(const struct weights *, const char *dir, const char *stem, enum st_dtype dtype,
     int64_t shard, const char *const *meta);
 

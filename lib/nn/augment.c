@@ -94,8 +94,8 @@ augment_mirror(int i, int n)
 }
 
 void
-augment_warp(float *dst, const float *src, int c, int h, int w, const struct augment_draw *d, int oh,
-    int ow)
+augment_warp(float *dst, const float *src, int c, int h, int w, const struct augment_draw *d,
+    int oh, int ow)
 {
 	struct map m = map_of(d, h, w, oh, ow);
 	size_t plane = (size_t)h * (size_t)w, out = (size_t)oh * (size_t)ow;
@@ -111,7 +111,8 @@ augment_warp(float *dst, const float *src, int c, int h, int w, const struct aug
 				x0 = (size_t)augment_mirror((int)lround(sx), w);
 				y0 = (size_t)augment_mirror((int)lround(sy), h);
 				for (int k = 0; k < c; k++)
-					o[(size_t)k * out] = src[(size_t)k * plane + y0 * (size_t)w + x0];
+					o[(size_t)k * out] =
+					    src[(size_t)k * plane + y0 * (size_t)w + x0];
 				continue;
 			}
 			fx = sx - floor(sx);
@@ -141,7 +142,8 @@ augment_warp_labels(uint8_t *dst, const uint8_t *src, int h, int w, const struct
 			int sx = augment_mirror((int)lround(m.ax * x + m.bx * y + m.cx), w);
 			int sy = augment_mirror((int)lround(m.ay * x + m.by * y + m.cy), h);
 
-			dst[(size_t)y * (size_t)ow + (size_t)x] = src[(size_t)sy * (size_t)w + (size_t)sx];
+			dst[(size_t)y * (size_t)ow + (size_t)x] =
+			    src[(size_t)sy * (size_t)w + (size_t)sx];
 		}
 }
 
@@ -161,7 +163,8 @@ gray_of(const float *im, size_t plane, size_t i)
 static void
 turn_hue(float *r, float *g, float *b, float turn)
 {
-	float hi = fmaxf(*r, fmaxf(*g, *b)), lo = fminf(*r, fminf(*g, *b)), c = hi - lo, h, f, p, q, t;
+	float hi = fmaxf(*r, fmaxf(*g, *b)), lo = fminf(*r, fminf(*g, *b)), c = hi - lo, h, f, p, q,
+	      t;
 	int sector;
 
 	if (c <= 0)

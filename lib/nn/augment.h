@@ -1,7 +1,7 @@
 /*
- * Random changes to an image and what goes with it (a mask): crops, mirrors, quarter turns, rotation,
- * scale, and colour. Every number is drawn from (seed, id, epoch), so neither order nor threads
- * matter.
+ * Random changes to an image and what goes with it (a mask): crops, mirrors, quarter turns,
+ * rotation, scale, and colour. Every number is drawn from (seed, id, epoch), so neither order nor
+ * threads matter.
  *
  *	struct augment_draw d;
  *	augment_draw(&d, &a, seed, id, epoch);
@@ -46,8 +46,8 @@ struct augment_draw augment_none(void);
  * zoom pixels are copied exactly. */
 void augment_warp(float *dst, const float *src, int c, int h, int w, const struct augment_draw *,
     int oh, int ow);
-void augment_warp_labels(uint8_t *dst, const uint8_t *src, int h, int w, const struct augment_draw *,
-    int oh, int ow);
+void augment_warp_labels(uint8_t *dst, const uint8_t *src, int h, int w,
+    const struct augment_draw *, int oh, int ow);
 /* i mirrored into 0..n-1 at the edges, which are repeated: -1 is 0, n is n-1. */
 int augment_mirror(int i, int n);
 /* Brightness, contrast (about the mean gray), saturation, hue, in this order, as torchvision's

@@ -109,7 +109,7 @@ ckpt_link(const char *run, const char *link, const char *name)
 	return r;
 }
 
-/* ---- pruning ----------------------------------------------------------------------------------- */
+/* ---- pruning --------------------------------------------------------------------------------- */
 
 struct found {
 	uint64_t step;
@@ -143,7 +143,8 @@ is_old(const char *name)
 {
 	size_t n = strlen(name);
 
-	return strncmp(name, ".checkpoint-", 12) == 0 && n > 16 && strcmp(name + n - 4, ".old") == 0;
+	return strncmp(name, ".checkpoint-", 12) == 0 && n > 16 &&
+	    strcmp(name + n - 4, ".old") == 0;
 }
 
 /* Does any link of the run's folder point to checkpoint-step? */
@@ -213,7 +214,7 @@ ckpt_prune(const char *run, int64_t keep)
 	return r;
 }
 
-/* ---- where a run is ---------------------------------------------------------------------------- */
+/* ---- where a run is -------------------------------------------------------------------------- */
 
 int
 ckpt_read_state(const char *dir, int (*get)(void *ctx, const struct json *), void *ctx)
@@ -257,7 +258,7 @@ ckpt_same_seed(const struct json *j, uint64_t seed)
 	return r;
 }
 
-/* ---- provenance -------------------------------------------------------------------------------- */
+/* ---- provenance ------------------------------------------------------------------------------ */
 
 void
 provenance_put(struct sb *sb, int argc, char *const *argv, uint64_t seed)

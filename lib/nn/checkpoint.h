@@ -36,10 +36,11 @@ int ckpt_link(const char *run, const char *link, const char *name);
  * the run's folder points to stay, and count). keep < 0: all stay. */
 int ckpt_prune(const char *run, int64_t keep);
 
-/* Where a run is: the object in dir/state.json, read by get, which returns 0, or -1 with a message. */
-int ckpt_read_state(const char *dir, int (*get)(void *ctx, const struct json *), void *ctx);
-/* For get: whole numbers of the object, none below its least; and its seed must be this one. 0, or -1 with a
+/* Where a run is: the object in dir/state.json, read by get, which returns 0, or -1 with a
  * message. */
+int ckpt_read_state(const char *dir, int (*get)(void *ctx, const struct json *), void *ctx);
+/* For get: whole numbers of the object, none below its least; and its seed must be this one. 0, or
+ * -1 with a message. */
 struct ckpt_int {
 	const char *key;
 	int64_t *to, least;

@@ -10,7 +10,8 @@
 
 /* Calls fn for every slab that has a mean. */
 static void
-each(struct ema *e, void (*fn)(const struct slab *, struct gbuf **mean, const void *), const void *ctx)
+each(struct ema *e, void (*fn)(const struct slab *, struct gbuf **mean, const void *),
+    const void *ctx)
 {
 	int k = 0;
 
@@ -84,8 +85,9 @@ update(const struct slab *s, struct gbuf **mean, const void *ctx)
 		push.n = (uint32_t)(len / 16);
 		gpu_run(&(struct gpu_call){ .kernel = gpu_info()->texel ? K_EMA_T : K_EMA_V,
 		    .arg = { { s->value, off, len }, m, m }, .nargs = 3, .spec = { 0 }, .nspec = 1,
-		    .push = &push, .npush = sizeof(push), .groups = { gpu_groups(push.n, FLAT_STEP) },
-		    .flops = (double)len * .75, .bytes = (double)len * 3 });
+		    .push = &push, .npush = sizeof(push),
+		    .groups = { gpu_groups(push.n, FLAT_STEP) }, .flops = (double)len * .75,
+		    .bytes = (double)len * 3 });
 	}
 }
 

@@ -21,7 +21,8 @@ conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out
 	LAYER_NAMED(name, fmt);
 
 	*l = (struct conv_layer){ .geo = geo };
-	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight", name)
+	params_add(ps, &l->w, PARAM_CONV, 4, (int64_t[]){ out, in / groups, k, k }, "%s.weight",
+	    name)
 	    ->adapter = &l->adapter;
 	if (groups > 1)
 		params_keep(ps, &l->w);
@@ -44,7 +45,8 @@ conv_layer_forward(const struct conv_layer *l, struct tensor *x)
 	scope_open();
 	y = op_conv2d(x, op_cast(l->w, x->dtype), l->b, l->geo);
 	if (l->adapter)
-		y = add_adapter(l->adapter, op_conv2d(x, op_cast(l->adapter->a, x->dtype), NULL, l->geo), y);
+		y = add_adapter(l->adapter,
+		    op_conv2d(x, op_cast(l->adapter->a, x->dtype), NULL, l->geo), y);
 	return scope_keep(y);
 }
 
@@ -77,7 +79,8 @@ linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t
 	LAYER_NAMED(name, fmt);
 
 	*l = (struct linear_layer){ 0 };
-	params_add(ps, &l->w, PARAM_MATRIX, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter = &l->adapter;
+	params_add(ps, &l->w, PARAM_MATRIX, 2, (int64_t[]){ out, in }, "%s.weight", name)->adapter =
+	    &l->adapter;
 	if (bias)
 		params_add(ps, &l->b, PARAM_PLAIN, 1, &out, "%s.bias", name);
 }

@@ -1,10 +1,11 @@
 /*
- * Layers: small structs that hold their tensors. init announces the tensors as NAME.weight and so on,
- * NAME being made by fmt; they are there after params_ready, so a layer must not move in between.
- * Images are [N,H,W,C]. A forward returns a tensor of the innermost scope.
+ * Layers: small structs that hold their tensors. init announces the tensors as NAME.weight and so
+ * on, NAME being made by fmt; they are there after params_ready, so a layer must not move in
+ * between. Images are [N,H,W,C]. A forward returns a tensor of the innermost scope.
  *
- * Linear layers and convolutions compute in the type of x: weights of another type are cast for the time
- * of the op, differentiably. So F32 values (and their gradients) serve a net that works in bf16 or f16.
+ * Linear layers and convolutions compute in the type of x: weights of another type are cast for the
+ * time of the op, differentiably. So F32 values (and their gradients) serve a net that works in
+ * bf16 or f16.
  */
 #ifndef NN_LAYER_H
 #define NN_LAYER_H
@@ -46,8 +47,8 @@ void linear_layer_init_1x1(struct linear_layer *, struct params *, int64_t in, i
     bool bias, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 struct tensor *linear_layer_forward(const struct linear_layer *, struct tensor *x, enum act);
 
-/* For layers of one's own: in an init whose last parameters are fmt and what it takes, declares name and makes
- * it. */
+/* For layers of one's own: in an init whose last parameters are fmt and what it takes, declares
+ * name and makes it. */
 enum { LAYER_NAME = 400 };
 void layer_name(char name[LAYER_NAME], const char *fmt, va_list);
 #define LAYER_NAMED(name, fmt) \

@@ -168,7 +168,7 @@ loader_next(struct loader *l)
 	return s ? &s->b : NULL;
 }
 
-/* ---- order ------------------------------------------------------------------------------------ */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 struct key {
 	uint64_t at;
@@ -232,7 +232,8 @@ each_worker(void *arg)
 void
 loader_each(size_t n, int threads, int (*stop)(void), void (*one)(void *ctx, size_t i), void *ctx)
 {
-	struct each e = { .n = n, .stop = stop, .one = one, .ctx = ctx, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct each e = { .n = n, .stop = stop, .one = one, .ctx = ctx,
+		.lock = PTHREAD_MUTEX_INITIALIZER };
 	pthread_t *t = xcalloc((size_t)threads, sizeof(*t));
 
 	threads_start(t, (size_t)threads, each_worker, &e);

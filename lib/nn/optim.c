@@ -122,7 +122,7 @@ optim_release(struct optim *o)
 	*o = (struct optim){ 0 };
 }
 
-/* ---- the gradients' norm ----------------------------------------------------------------------- */
+/* ---- the gradients' norm --------------------------------------------------------------------- */
 
 struct tensor *
 optim_clip(struct optim *o, double max_norm, double scale)
@@ -151,9 +151,10 @@ optim_clip(struct optim *o, double max_norm, double scale)
 			p.each = 64 * local;
 		groups = (p.n + p.each - 1) / p.each;
 		gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_NORM_T : K_OPTIM_NORM_V,
-		    .arg = { { piece.slab->grad, piece.off, piece.len }, tensor_arg(part) }, .nargs = 2,
-		    .spec = { local }, .nspec = 1, .push = &p, .npush = sizeof(p), .groups = { groups },
-		    .flops = (double)piece.len / 2, .bytes = (double)piece.len });
+		    .arg = { { piece.slab->grad, piece.off, piece.len }, tensor_arg(part) },
+		    .nargs = 2, .spec = { local }, .nspec = 1, .push = &p, .npush = sizeof(p),
+		    .groups = { groups }, .flops = (double)piece.len / 2,
+		    .bytes = (double)piece.len });
 		push.n += groups;
 	}
 	gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_CLIP_T : K_OPTIM_CLIP_V,
@@ -164,7 +165,7 @@ optim_clip(struct optim *o, double max_norm, double scale)
 	return norm;
 }
 
-/* ---- the step ---------------------------------------------------------------------------------- */
+/* ---- the step -------------------------------------------------------------------------------- */
 
 struct step_push {
 	uint32_t n;
@@ -199,15 +200,16 @@ step_piece(const struct optim *o, const struct slab_piece *piece, struct step_pu
 
 		gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_PLAIN_T : K_OPTIM_PLAIN_V,
 		    .arg = { p, g, f, p }, .nargs = 4, .push = &plain, .npush = sizeof(plain),
-		    .groups = { gpu_groups(push->n, FLAT_STEP) }, .flops = 4 * values, .bytes = 12 * values });
+		    .groups = { gpu_groups(push->n, FLAT_STEP) }, .flops = 4 * values,
+		    .bytes = 12 * values });
 		return;
 	}
 	gpu_run(&(struct gpu_call){
 	    .kernel = sgd ? (texel ? K_OPTIM_SGD_T : K_OPTIM_SGD_V)
 	        : (texel ? K_OPTIM_ADAM_T : K_OPTIM_ADAM_V),
 	    .arg = { p, m, m, g, f, p, v, v }, .nargs = sgd ? 6 : 8,
-	    .spec = { sgd ? o->conf.nesterov : o->conf.kind == OPTIM_ADAMW }, .nspec = 1, .push = push,
-	    .npush = sizeof(*push), .groups = { gpu_groups(push->n, FLAT_STEP) },
+	    .spec = { sgd ? o->conf.nesterov : o->conf.kind == OPTIM_ADAMW }, .nspec = 1,
+	    .push = push, .npush = sizeof(*push), .groups = { gpu_groups(push->n, FLAT_STEP) },
 	    .flops = (sgd ? 7 : 16) * values, .bytes = (sgd ? 20 : 28) * values });
 }
 
@@ -235,7 +237,8 @@ step_blocks(const struct optim *o, const struct optim_slab *s, uint32_t first, u
 	struct {
 		uint32_t first, blocks, quad, word;
 		float lr, decay, beta1, beta2, rate, root, eps;
-	} push = { first, n, quad, word, step->lr, step->decay, step->beta1, step->beta2, step->rate,
+	} push = { first, n, quad, word, step->lr, step->decay, step->beta1, step->beta2,
+	    step->rate,
 		step->root, step->eps };
 
 	gpu_run(&(struct gpu_call){ .kernel = texel ? K_OPTIM_ADAM8_T : K_OPTIM_ADAM8_V,
@@ -313,7 +316,7 @@ optim_step(struct optim *o, double lr)
 	o->clipped = false;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 /* The n-th buffer of state, or NULL. */
 static struct gbuf *

@@ -12,8 +12,8 @@
  *	}
  *	optim_release(&o);
  *
- * Parameters that got no gradient since params_zero_grad, and frozen ones, are left alone as PyTorch
- * leaves those whose grad is None: no decay, no moments. Formulas are torch.optim's.
+ * Parameters that got no gradient since params_zero_grad, and frozen ones, are left alone as
+ * PyTorch leaves those whose grad is None: no decay, no moments. Formulas are torch.optim's.
  */
 #ifndef NN_OPTIM_H
 #define NN_OPTIM_H
@@ -24,9 +24,10 @@ enum optim_kind {
 	OPTIM_SGD,   /* momentum, nesterov; weight decay is added to the gradient */
 	OPTIM_ADAM,  /* weight decay is added to the gradient */
 	OPTIM_ADAMW, /* weight decay shrinks the parameters first, biases and scales too */
-	OPTIM_ADAMW8 /* AdamW with moments in 8 bits by blocks of 256; those of tensors of fewer than
-	              * 4096 elements stay floats. A second moment that is not 0 is not rounded to 0
-	              * (as bitsandbytes does), where the next step could be m / eps */
+	/* AdamW with moments in 8 bits by blocks of 256; those of tensors of fewer than 4096
+	 * elements stay floats. A second moment that is not 0 is not rounded to 0 (as bitsandbytes
+	 * does), where the next step could be m / eps */
+	OPTIM_ADAMW8
 };
 
 struct optim_conf {
@@ -42,8 +43,8 @@ struct optim_slab {
 	int slab;
 	struct gbuf *m, *v;     /* moments in the values' layout; ADAMW8: m holds both */
 	size_t bytes;           /* of each */
-	/* ADAMW8: blocks (first quad of the slab, values, first word of m, whether 8-bit) here and on the
-	 * device, and the first block of each of params->p, with the end */
+	/* ADAMW8: blocks (first quad of the slab, values, first word of m, whether 8-bit) here and
+	 * on the device, and the first block of each of params->p, with the end */
 	uint32_t (*table)[4], *block;
 	struct gbuf *table_there;
 };
@@ -66,8 +67,8 @@ void optim_release(struct optim *);
 /*
  * The norm of all gradients of the coming step divided by `scale` (the loss scale they were made
  * with), a scalar of the innermost scope; makes the next optim_step use them divided by scale and
- * multiplied by min(1, max_norm / (norm + 1e-6)). max_norm 0: no clipping. An infinity or a NaN in a
- * gradient gives a norm that is not finite.
+ * multiplied by min(1, max_norm / (norm + 1e-6)). max_norm 0: no clipping. An infinity or a NaN in
+ * a gradient gives a norm that is not finite.
  */
 struct tensor *optim_clip(struct optim *, double max_norm, double scale);
 /* One step with the gradients there are. */

@@ -175,7 +175,8 @@ lay_out(struct params *ps)
 
 		if (p->kind == PARAM_COUNT || is_packed(ps, p))
 			continue;
-		if (!mul_size((size_t)p->n, size, &bytes) || !add_size(bytes, SLAB_ALIGN - 1, &bytes))
+		if (!mul_size((size_t)p->n, size, &bytes) ||
+		    !add_size(bytes, SLAB_ALIGN - 1, &bytes))
 			die("params: %s: too large", p->name);
 		bytes &= ~(size_t)(SLAB_ALIGN - 1);
 		if (!s || s->bytes + bytes > SLAB_MAX) {
@@ -268,7 +269,7 @@ params_freeze(struct params *ps, const char *prefix, bool frozen)
 	return n;
 }
 
-/* ---- the file's layout and the engine's -------------------------------------------------------- */
+/* ---- the file's layout and the engine's ------------------------------------------------------ */
 
 /* [a,b,c] -> [a,c,b]: OIHW to OHWI with c = H*W, and back. */
 static void
@@ -332,10 +333,10 @@ params_put(struct param *p, const float *in)
 	free(tmp);
 }
 
-/* ---- gradients ---------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
-/* Nothing is written: the first gradient takes the place of what is there, and nobody reads those that
- * got none. */
+/* Nothing is written: the first gradient takes the place of what is there, and nobody reads those
+ * that got none. */
 void
 params_zero_grad(struct params *ps)
 {

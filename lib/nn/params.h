@@ -10,13 +10,13 @@
  *	params_zero_grad(&ps);
  *	backward(loss);                    gradients add up in ps' gradient slabs
  *
- * Values lie in slabs, each with a gradient slab of the same layout, so that optimiser, clipping and
- * norm are few dispatches over ranges. A tensor starts at a multiple of 256 bytes; what lies between
- * two is 0 in both slabs and stays so. No slab is larger than 512 MiB (or than its one tensor).
- * Buffers (running statistics) have slabs without gradients; counters live on the host.
+ * Values lie in slabs, each with a gradient slab of the same layout, so that optimiser, clipping
+ * and norm are few dispatches over ranges. A tensor starts at a multiple of 256 bytes; what lies
+ * between two is 0 in both slabs and stays so. No slab is larger than 512 MiB (or than its one
+ * tensor). Buffers (running statistics) have slabs without gradients; counters live on the host.
  *
- * Layouts: a file has OIHW convolution weights, the engine [O,KH,KW,I]; the kind says how they differ.
- * Loading, saving, params_get and params_put speak the file's layout.
+ * Layouts: a file has OIHW convolution weights, the engine [O,KH,KW,I]; the kind says how they
+ * differ. Loading, saving, params_get and params_put speak the file's layout.
  */
 #ifndef NN_PARAMS_H
 #define NN_PARAMS_H
@@ -37,8 +37,8 @@ enum param_kind {
 	PARAM_COUNT   /* int64 scalar on the host (num_batches_tracked); optional in files */
 };
 
-/* A low-rank change of a weight W while it stays as it is (LoRA, Hu et al., 2021): W + scale * b a. Both
- * are F32, or of the values' dtype, and belong to whoever made them. */
+/* A low-rank change of a weight W while it stays as it is (LoRA, Hu et al., 2021): W + scale * b a.
+ * Both are F32, or of the values' dtype, and belong to whoever made them. */
 struct adapter {
 	struct tensor *a; /* [rank,in], of a convolution [rank,KH,KW,in] */
 	struct tensor *b; /* [out,rank] */
@@ -58,13 +58,14 @@ struct param {
 	int64_t n;
 	struct tensor *t;           /* engine's layout; NULL for PARAM_COUNT */
 	int64_t count;              /* PARAM_COUNT's value */
-	bool whole;                 /* its values stay where those of its like are packed (params_packed) */
+	bool whole;         /* its values stay where those of its like are packed (params_packed) */
 	bool frozen;                /* no gradient, left alone by the optimiser */
 	int slab;
 	size_t off;                 /* bytes into the slab */
 	uint64_t grad_mark;         /* version of t->grad after the last params_zero_grad */
 	struct tensor **slot;       /* where the layer wants the tensor */
-	struct adapter **adapter;   /* where the layer looks for a change of it; NULL: it knows none */
+	/* where the layer looks for a change of it; NULL: it knows none */
+	struct adapter **adapter;
 };
 
 struct slab {
@@ -85,14 +86,15 @@ struct params {
 	struct arena mem;
 };
 
-/* dtype: storage of the values; buffers and tensors of one dimension (norms, biases) are always F32.
- * grads: make gradient slabs, F32 only. */
+/* dtype: storage of the values; buffers and tensors of one dimension (norms, biases) are always
+ * F32. grads: make gradient slabs, F32 only. */
 void params_init(struct params *, enum dtype, bool grads);
 /* Nets made while it is on are outlines: names and shapes without memory, which need no device.
  * Returns what it was. */
 bool params_outline(bool on);
-/* Nets made while it is on are for inference alone: the weights of linear layers and convolutions lie on
- * the device only in the form that products read, and cannot be fetched or changed. Returns what it was. */
+/* Nets made while it is on are for inference alone: the weights of linear layers and convolutions
+ * lie on the device only in the form that products read, and cannot be fetched or changed. Returns
+ * what it was. */
 bool params_packed(bool on);
 void params_release(struct params *);
 /* Announces a tensor of the file's shape. *slot (may be NULL) is filled by params_ready: the struct
@@ -114,24 +116,27 @@ int params_freeze(struct params *, const char *prefix, bool frozen);
 void params_get(const struct param *, float *out);
 void params_get_grad(const struct param *, float *out);
 void params_put(struct param *, const float *in);
-/* Does the engine want [O,KH,KW,I] where the file has [O,I,KH,KW]? (Not where they are the same bytes.) */
+/* Does the engine want [O,KH,KW,I] where the file has [O,I,KH,KW]? (Not where they are the same
+ * bytes.) */
 bool param_permuted(const struct param *);
 
 enum {
 	PARAMS_EXTRA = 1,   /* extra or */
 	PARAMS_MISSING = 2, /* missing tensors are no errors */
-	PARAMS_LIST = 4     /* misfits are said on stderr, a line each (40 at most), and only counted in the message */
+	PARAMS_LIST = 4     /* misfits are said on stderr, a line each (40 at most), and only
+	                     * counted in the message */
 };
-/* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name less
- * the prefix; each is read once, a piece at a time, and kept in its own type where the values have it.
- * Tensors missing, left over, of another shape or not finite are all listed: -1 with a message. Nothing
- * is changed then, unless what was wrong were numbers that are none: these are seen when the rest is in
- * place. */
+/* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name
+ * less the prefix; each is read once, a piece at a time, and kept in its own type where the values
+ * have it. Tensors missing, left over, of another shape or not finite are all listed: -1 with a
+ * message. Nothing is changed then, unless what was wrong were numbers that are none: these are
+ * seen when the rest is in place. */
 int params_load(struct params *, const struct safetensors *, const char *prefix, int flags);
 /* Only the check. */
 int params_check(const struct params *, const struct safetensors *, const char *prefix, int flags);
 int params_load_file(struct params *, const char *path, int flags);
-/* A parameter as a tensor of a file, whose values are fetched from the device when they are wanted. */
+/* A parameter as a tensor of a file, whose values are fetched from the device when they are
+ * wanted. */
 void param_as_tensor(const struct param *, struct st_tensor *);
 /* Writes all, F32 and I64, in the order they were added; one at a time is in host memory. meta as
  * st_write's. */

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 1 << 18 }; /* values that are under way at once; more where one row of a weight has more */
+/* values that are under way at once; more where one row of a weight has more */
+enum { PIECE = 1 << 18 };
 
 static bool
 same_shape(const struct param *p, const struct st_tensor *s)
@@ -31,13 +32,15 @@ piece_of(const struct st_tensor *s, int64_t at, int64_t n)
 	return t;
 }
 
-/* Words whose exponent bits are all set are infinities or no numbers: then the exponent's lowest bit, added
- * to the exponent, carries into the sign's place. Four or two of them at a time. */
+/* Words whose exponent bits are all set are infinities or no numbers: then the exponent's lowest
+ * bit, added to the exponent, carries into the sign's place. Four or two of them at a time. */
 static bool
 words_finite(const char *p, int64_t n, size_t size, uint64_t exponent)
 {
-	const uint64_t every = size == 4 ? 0x100000001 : 0x1000100010001, low = exponent & -exponent;
-	const uint64_t e = exponent * every, add = low * every, sign = ((exponent + low) & ~exponent) * every;
+	const uint64_t every = size == 4 ? 0x100000001 : 0x1000100010001,
+	    low = exponent & -exponent;
+	const uint64_t e = exponent * every, add = low * every,
+	               sign = ((exponent + low) & ~exponent) * every;
 	size_t bytes = (size_t)n * size, whole = bytes / 8 * 8;
 	uint64_t bad = 0, w = 0;
 
@@ -100,7 +103,8 @@ put_shape(struct sb *sb, int ndim, const int64_t *dim)
 	sb_putc(sb, ']');
 }
 
-/* The first few in the message, or each on stderr: not a thousand of them, when it is another net's file. */
+/* The first few in the message, or each on stderr: not a thousand of them, when it is another net's
+ * file. */
 enum { TOLD = 8, LISTED = 40 };
 struct misfits {
 	struct sb sb;
@@ -137,7 +141,8 @@ verdict(struct misfits *m)
 	if (m->n > TOLD && !m->list)
 		sb_printf(&m->sb, "; and %d more", m->n - TOLD);
 	if (m->list && m->n)
-		sb_printf(&m->sb, " (%d tensors%s)", m->n, m->n > LISTED ? ", of which the first are named" : "");
+		sb_printf(&m->sb, " (%d tensors%s)", m->n,
+		    m->n > LISTED ? ", of which the first are named" : "");
 	if (m->n)
 		err("%s: does not fit this network%s", m->path, m->sb.s);
 	sb_release(&m->sb);
@@ -146,8 +151,8 @@ verdict(struct misfits *m)
 
 /* Names and shapes, and the numbers too if `values`. */
 static void
-look(const struct params *ps, const struct safetensors *st, const char *prefix, int flags, bool values,
-    struct misfits *m)
+look(const struct params *ps, const struct safetensors *st, const char *prefix, int flags,
+    bool values, struct misfits *m)
 {
 	size_t plen = strlen(prefix);
 
@@ -209,8 +214,8 @@ turn_words(void *to, const void *from, int64_t rows, int64_t b, int64_t c, size_
 		}
 }
 
-/* Room for a piece in the net's type, for it turned, and for values that are made as they are wanted; on
- * the device for a weight that is then packed. */
+/* Room for a piece in the net's type, for it turned, and for values that are made as they are
+ * wanted; on the device for a weight that is then packed. */
 struct room {
 	void *values, *turned, *whole;
 	size_t cap[2];
@@ -292,8 +297,10 @@ load_one(struct param *p, const struct st_tensor *s, struct room *room)
 		ok &= piece_finite(&t);
 		v = as_dtype(&t, p->t->dtype, room);
 		if (turn) {
-			room->turned = xgrow(room->turned, &room->cap[1], (size_t)t.n, sizeof(float));
-			turn_words(room->turned, v, t.n / row, p->dim[1], p->dim[2] * p->dim[3], size);
+			room->turned =
+			    xgrow(room->turned, &room->cap[1], (size_t)t.n, sizeof(float));
+			turn_words(room->turned, v, t.n / row, p->dim[1], p->dim[2] * p->dim[3],
+			    size);
 			v = room->turned;
 		}
 		gpu_write(to->buf, to->off + (size_t)at * size, v, (size_t)t.n * size);

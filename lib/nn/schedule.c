@@ -13,8 +13,8 @@ static const char *const names[] = { "constant", "constant_with_warmup", "linear
 int
 schedule_init(struct schedule *s, const char *name, int64_t warmup, int64_t total)
 {
-	*s = (struct schedule){ .warmup = warmup, .total = total, .every = 1, .cycles = 0.5, .power = 1,
-		.gamma = 0.1, .end = 1e-7 };
+	*s = (struct schedule){ .warmup = warmup, .total = total, .every = 1, .cycles = 0.5,
+		.power = 1, .gamma = 0.1, .end = 1e-7 };
 	for (int i = 0; i < (int)(sizeof(names) / sizeof(*names)); i++)
 		if (!strcmp(name, names[i])) {
 			s->kind = (enum schedule_kind)i;

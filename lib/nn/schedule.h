@@ -16,7 +16,7 @@ enum schedule_kind {
 	SCHEDULE_CONSTANT_WITH_WARMUP, /* step / warmup, then 1 */
 	SCHEDULE_LINEAR,               /* warm up, then down to 0 at total */
 	SCHEDULE_COSINE,               /* warm up, then (1 + cos(2 pi cycles t)) / 2, cycles 1/2 */
-	SCHEDULE_COSINE_WITH_RESTARTS, /* warm up, then (1 + cos(pi (cycles t mod 1))) / 2, cycles 1 */
+	SCHEDULE_COSINE_WITH_RESTARTS, /* warm up, (1 + cos(pi (cycles t mod 1))) / 2, cycles 1 */
 	SCHEDULE_POLYNOMIAL,           /* warm up, then from 1 to end by (1 - t)^power */
 	SCHEDULE_STEP                  /* gamma^floor(step / every) */
 };

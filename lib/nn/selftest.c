@@ -23,7 +23,8 @@ draw(const struct selftest_in *in, enum dtype dt, uint64_t stream, double **host
 	for (int64_t i = 0; i < n; i++) {
 		double x = rng_normal(&r);
 
-		f[i] = (float)(in->kind == POSITIVE ? 0.5 + fabs(x) : in->kind == PARAM ? 1 + 0.3 * x : x);
+		f[i] = (float)(in->kind == POSITIVE ? 0.5 + fabs(x) : in->kind == PARAM ? 1 + 0.3 *
+		    x : x);
 		ids[i] = in->kind == IDS ? (int32_t)rng_below(&r, (uint64_t)in->ids) : 0;
 	}
 	if (in->kind == IDS) {
@@ -49,13 +50,14 @@ finite_or_inf(double e)
 
 /* |<gx,d> - <gy, df>| over the sizes of both. */
 static double
-gradient_error(const struct selftest_check *c, int which, double **x, const double *gy, const float *gx,
-    int64_t nout)
+gradient_error(const struct selftest_check *c, int which, double **x, const double *gy,
+    const float *gx, int64_t nout)
 {
 	const double h = 1e-4;
 	int64_t n = selftest_count(&c->in[which]);
 	double *d = xcalloc((size_t)n, sizeof(*d)), *keep = x[which];
-	double *plus = xcalloc((size_t)nout, sizeof(*plus)), *minus = xcalloc((size_t)nout, sizeof(*minus));
+	double *plus = xcalloc((size_t)nout, sizeof(*plus)),
+	       *minus = xcalloc((size_t)nout, sizeof(*minus));
 	double *moved = xcalloc((size_t)n, sizeof(*moved));
 	double got = 0, want = 0, size = 0;
 	struct rng r;
@@ -84,10 +86,11 @@ gradient_error(const struct selftest_check *c, int which, double **x, const doub
 }
 
 static int
-run_check(const struct selftest_check *c, enum dtype dt, void (*fn)(const struct selftest_result *, void *),
-    void *ctx)
+run_check(const struct selftest_check *c, enum dtype dt,
+    void (*fn)(const struct selftest_result *, void *), void *ctx)
 {
-	struct selftest_result r = { c->op, dt, false, 0, dt == F32 ? 1e-5 : dt == F16 ? 2e-3 : 2e-2, false };
+	struct selftest_result r =
+	    { c->op, dt, false, 0, dt == F32 ? 1e-5 : dt == F16 ? 2e-3 : 2e-2, false };
 	struct tensor *in[SELFTEST_MAXIN], *gx[SELFTEST_MAXIN], *out, *gy;
 	double *x[SELFTEST_MAXIN], *want, *seed, largest = 1e-30;
 	float *got;
@@ -117,7 +120,8 @@ run_check(const struct selftest_check *c, enum dtype dt, void (*fn)(const struct
 		struct tensor *wrt[SELFTEST_MAXIN];
 		int from[SELFTEST_MAXIN], n = 0;
 
-		memcpy(shape.dim, out->dim, (size_t)(out->ndim < 4 ? out->ndim : 4) * sizeof(*out->dim));
+		memcpy(shape.dim, out->dim, (size_t)(out->ndim < 4 ? out->ndim : 4) *
+		    sizeof(*out->dim));
 		gy = draw(&shape, out->dtype, 99, &seed);
 		gy->requires_grad = false;
 		for (int i = 0; i < c->nin; i++)

@@ -3,7 +3,8 @@
  * is found before a training run is spent on it.
  *
  * Forward results are compared with plain C in double precision. A gradient is compared with the
- * reference's central difference along a random direction: <gx, d> against <gy, (f(x+hd)-f(x-hd))/2h>.
+ * reference's central difference along a random direction: <gx, d> against <gy,
+ * (f(x+hd)-f(x-hd))/2h>.
  */
 #ifndef NN_SELFTEST_H
 #define NN_SELFTEST_H

@@ -18,7 +18,8 @@ selftest_matmul(const struct selftest_check *c, double *const *in, double *out)
 			double s = 0;
 
 			for (int64_t l = 0; l < k; l++)
-				s += in[0][t ? l * m + i : i * k + l] * in[1][t ? j * k + l : l * n + j];
+				s += in[0][t ? l * m + i : i * k + l] *
+				    in[1][t ? j * k + l : l * n + j];
 			out[i * n + j] = s;
 		}
 }
@@ -52,7 +53,8 @@ selftest_attention(const struct selftest_check *c, double *const *in, double *ou
 			double dot = 0;
 
 			for (int64_t i = 0; i < d; i++)
-				dot += in[0][(n * T + t) * C + h * d + i] * in[1][(n * S + s) * C + h * d + i];
+				dot += in[0][(n * T + t) * C + h * d + i] *
+				    in[1][(n * S + s) * C + h * d + i];
 			sum += p[s] = exp(dot / sqrt((double)d));
 		}
 		for (int64_t i = 0; i < d; i++) {
@@ -66,14 +68,16 @@ selftest_attention(const struct selftest_check *c, double *const *in, double *ou
 	free(p);
 }
 
-const struct selftest_conv_shape selftest_convs[] = { { 3, 1, 1, 1 }, { 3, 2, 1, 1 }, { 1, 1, 0, 1 },
+const struct selftest_conv_shape selftest_convs[] =
+    { { 3, 1, 1, 1 }, { 3, 2, 1, 1 }, { 1, 1, 0, 1 },
 	{ 3, 1, 1, 8 }, { 7, 2, 3, 1 }, { 5, 2, 2, 8 }, { 3, 1, 1, 2 } };
 
 void
 selftest_conv(const struct selftest_check *c, double *const *in, double *out)
 {
 	const int64_t *d = c->in[0].dim, *w = c->in[1].dim;
-	int s = selftest_convs[c->variant].s, p = selftest_convs[c->variant].p, g = selftest_convs[c->variant].g;
+	int s = selftest_convs[c->variant].s, p = selftest_convs[c->variant].p,
+	    g = selftest_convs[c->variant].g;
 	int64_t k = w[1], oh = (d[1] + 2 * p - k) / s + 1, ow = (d[2] + 2 * p - k) / s + 1, at = 0;
 
 	for (int64_t n = 0; n < d[0]; n++)
@@ -84,12 +88,15 @@ selftest_conv(const struct selftest_check *c, double *const *in, double *out)
 					int64_t first = o / (w[0] / g) * w[3];
 
 					for (int64_t t = 0; t < k * k; t++) {
-						int64_t iy = y * s + t / k - p, ix = x * s + t % k - p;
+						int64_t iy = y * s + t / k - p,
+						        ix = x * s + t % k - p;
 
 						if (iy < 0 || iy >= d[1] || ix < 0 || ix >= d[2])
 							continue;
 						for (int64_t i = 0; i < w[3]; i++)
-							sum += in[0][((n * d[1] + iy) * d[2] + ix) * d[3] + first + i] *
+							sum += in[0][((n * d[1] + iy) * d[2] + ix) *
+							               d[3] +
+							           first + i] *
 							    in[1][(o * k * k + t) * w[3] + i];
 					}
 					out[at++] = sum;
@@ -113,7 +120,8 @@ selftest_conv_t(const struct selftest_check *c, double *const *in, double *out)
 			if (oy < 0 || oy >= oh || ox < 0 || ox >= ow)
 				continue;
 			for (int64_t k = 0; k < w[3]; k++)
-				out[((n * oh + oy) * ow + ox) * w[3] + k] += in[0][i] * in[1][(o * 9 + t) * w[3] + k];
+				out[((n * oh + oy) * ow + ox) * w[3] + k] +=
+				    in[0][i] * in[1][(o * 9 + t) * w[3] + k];
 		}
 	}
 }

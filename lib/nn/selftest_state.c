@@ -1,6 +1,6 @@
 /*
- * The part of the self-test that is not a function of inputs alone: random numbers, optimisers, running
- * means, gradients that add up, conversions of type.
+ * The part of the self-test that is not a function of inputs alone: random numbers, optimisers,
+ * running means, gradients that add up, conversions of type.
  */
 #include "nn/selftest_table.h"
 
@@ -69,7 +69,7 @@ noise(enum dtype dt, int64_t n, uint64_t stream, float *host)
 	return t;
 }
 
-/* ---- checks, each the error of one dtype ------------------------------------------------------- */
+/* ---- checks, each the error of one dtype ----------------------------------------------------- */
 
 static double
 uniform(enum dtype dt)
@@ -144,7 +144,8 @@ casts(enum dtype dt)
 	t = op_cast(op_cast(op_cast(op_affine(op_clamp(t, -1, 1), 100, 120), F32), U8), F32);
 	t = op_cast(op_cast(op_cast(t, I32), F32), dt);
 	tensor_get(t, x);
-	for (int64_t i = 0; i < N; i++) /* whole numbers up to 220, which bf16 holds in steps of 1 */
+	/* whole numbers up to 220, which bf16 holds in steps of 1 */
+	for (int64_t i = 0; i < N; i++)
 		e = fmax(e, x[i] >= 20 && x[i] <= 220 && x[i] == floorf(x[i]) ? 0 : HUGE_VAL);
 	free(x);
 	free(want);
@@ -190,7 +191,8 @@ max_pool_twice(enum dtype dt, int64_t C)
 		int64_t c = o % C, ox = o / C % OW, oy = o / C / OW, best = -1;
 
 		for (int64_t t = 0; t < 9; t++) {
-			int64_t iy = 2 * oy + t / 3 - 1, ix = 2 * ox + t % 3 - 1, at = (iy * W + ix) * C + c;
+			int64_t iy = 2 * oy + t / 3 - 1, ix = 2 * ox + t % 3 - 1,
+			        at = (iy * W + ix) * C + c;
 
 			if (iy >= 0 && iy < H && ix >= 0 && ix < W && (best < 0 || x[at] > x[best]))
 				best = at;
@@ -219,10 +221,11 @@ max_pool_twice_odd(enum dtype dt)
 	return max_pool_twice(dt, 3);
 }
 
-/* ---- optimisers -------------------------------------------------------------------------------- */
+/* ---- optimisers ------------------------------------------------------------------------------ */
 
-/* Two steps, clipped to half the gradient's norm, on a tensor of N values and one of 7, and the running
- * mean after each: the change of values (mean false) or the mean's, against torch's formulas. */
+/* Two steps, clipped to half the gradient's norm, on a tensor of N values and one of 7, and the
+ * running mean after each: the change of values (mean false) or the mean's, against torch's
+ * formulas. */
 static double
 steps(enum optim_kind kind, double momentum, bool mean)
 {
@@ -253,7 +256,8 @@ steps(enum optim_kind kind, double momentum, bool mean)
 		start[k] = xmalloc(size * sizeof(**start));
 		noise(F32, n[k], 10 + (uint64_t)k, v[k]);
 		noise(F32, n[k], 20 + (uint64_t)k, g[k]);
-		for (int64_t i = 0; i < n[k]; i++) /* 8-bit moments hold what is near a block's largest */
+		/* 8-bit moments hold what is near a block's largest */
+		for (int64_t i = 0; i < n[k]; i++)
 			g[k][i] += g[k][i] < 0 ? -0.5f : 0.5f;
 		params_put(params_find(&ps, k ? "w1" : "w0"), v[k]);
 		for (int64_t i = 0; i < n[k]; i++) {
@@ -270,7 +274,8 @@ steps(enum optim_kind kind, double momentum, bool mean)
 		scope_open();
 		params_zero_grad(&ps);
 		for (int k = 0; k < 2; k++) {
-			struct tensor *l = op_sum_all(op_mul(w[k], tensor_from(F32, 1, &n[k], g[k])));
+			struct tensor *l =
+			    op_sum_all(op_mul(w[k], tensor_from(F32, 1, &n[k], g[k])));
 
 			loss = loss ? op_add(loss, l) : l;
 		}
@@ -366,7 +371,7 @@ ema(enum dtype dt)
 	return steps(OPTIM_ADAMW, 0, true);
 }
 
-/* ---- all of them -------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 /* Bounds by dtype, 0 where it has none of its own. Changes of weights near 1 by 1e-2 are read from
  * floats: 1e-5 of them is a rounding. 8 bits hold moments to some percent. */
@@ -396,7 +401,8 @@ selftest_state(enum dtype dt, void (*fn)(const struct selftest_result *, void *)
 	int failed = 0;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		struct selftest_result r = { checks[i].op, dt, false, 0, checks[i].bound[dt], false };
+		struct selftest_result r =
+		    { checks[i].op, dt, false, 0, checks[i].bound[dt], false };
 
 		if (r.bound == 0)
 			continue;

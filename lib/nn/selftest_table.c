@@ -16,7 +16,8 @@ selftest_count(const struct selftest_in *in)
 
 /* ---- elementwise ----------------------------------------------------------------------------- */
 
-enum { EXP, LOG, SQRT, RSQRT, SIN, COS, TANH, SIGMOID, SOFTPLUS, RELU, LRELU, SILU, GELU, QUICK_GELU,
+enum { EXP, LOG, SQRT, RSQRT, SIN, COS, TANH, SIGMOID, SOFTPLUS, RELU, LRELU, SILU, GELU,
+    QUICK_GELU,
 	ABS, SQUARE, CLAMP, AFFINE, POW };
 
 static double
@@ -175,7 +176,8 @@ ref_softmax(const struct selftest_check *c, double *const *in, double *out)
 		for (int64_t i = 0; i < w; i++)
 			sum += exp(in[0][r + i] - max);
 		for (int64_t i = 0; i < w; i++)
-			out[r + i] = c->variant ? in[0][r + i] - max - log(sum) : exp(in[0][r + i] - max) / sum;
+			out[r + i] = c->variant ? in[0][r + i] - max - log(sum)
+			    : exp(in[0][r + i] - max) / sum;
 	}
 }
 
@@ -222,7 +224,8 @@ ref_shape(const struct selftest_check *c, double *const *in, double *out)
 				for (int64_t x = -1; x < d[2] + 2; x++)
 					for (int64_t k = 0; k < d[3]; k++)
 						out[at++] = y < d[1] && x >= 0 && x < d[2]
-						    ? in[0][((n * d[1] + y) * d[2] + x) * d[3] + k] : 0;
+						    ? in[0][((n * d[1] + y) * d[2] + x) * d[3] + k]
+						    : 0;
 	}
 }
 
@@ -336,8 +339,12 @@ ref_image(const struct selftest_check *c, double *const *in, double *out)
 			int64_t y1 = y0 + (y0 < d[1] - 1), x1 = x0 + (x0 < d[2] - 1);
 			double fy = sy - (double)y0, fx = sx - (double)x0;
 
-			v = (1 - fy) * ((1 - fx) * pixel(c, in, n, y0, x0, k) + fx * pixel(c, in, n, y0, x1, k)) +
-			    fy * ((1 - fx) * pixel(c, in, n, y1, x0, k) + fx * pixel(c, in, n, y1, x1, k));
+			v = (1 - fy) *
+			        ((1 - fx) * pixel(c, in, n, y0, x0, k) +
+			            fx * pixel(c, in, n, y0, x1, k)) +
+			    fy *
+			        ((1 - fx) * pixel(c, in, n, y1, x0, k) +
+			            fx * pixel(c, in, n, y1, x1, k));
 		}
 		out[i] = v;
 	}
@@ -401,7 +408,8 @@ ref_loss(const struct selftest_check *c, double *const *in, double *out)
 	for (int64_t i = 0; i < n && c->variant; i++) {
 		double x = in[0][i], y = in[1][i];
 
-		sum += (c->variant == 1 ? log1p(exp(x)) - x * unary(SIGMOID, y) : (x - y) * (x - y)) / (double)n;
+		sum += (c->variant == 1 ? log1p(exp(x)) - x * unary(SIGMOID, y) : (x - y) *
+		    (x - y)) / (double)n;
 	}
 	for (int64_t r = 0; r < n / w && !c->variant; r++) {
 		double z = 0;
@@ -427,16 +435,36 @@ ref_loss(const struct selftest_check *c, double *const *in, double *out)
 	    { 1, { o }, PARAM, 0 } }, run_conv##n, selftest_conv, true, n }
 #define U(name, in, v) { #name, 1, { in }, run_##name, ref_unary, true, v }
 #define B(name, y, v) { #name, 2, { X3, y }, run_##name, ref_binary, true, v }
-#define CV(n, o, k, i) { "conv2d", 3, { X4, { 4, { o, k, k, i }, NORMAL, 0 }, { 1, { o }, PARAM, 0 } }, \
+#define CV(n, o, k, i) \
+	{ "conv2d", 3, { X4, { 4, { o, k, k, i }, NORMAL, 0 }, { 1, { o }, PARAM, 0 } }, \
 	    run_conv##n, selftest_conv, true, n }
 
 const struct selftest_check selftest_checks[] = {
-	U(exp, X3, EXP), U(log, P3, LOG), U(sqrt, P3, SQRT), U(rsqrt, P3, RSQRT), U(sin, X3, SIN),
-	U(cos, X3, COS), U(tanh, X3, TANH), U(sigmoid, X3, SIGMOID), U(softplus, X3, SOFTPLUS),
-	U(relu, X3, RELU), U(lrelu, X3, LRELU), U(silu, X3, SILU), U(gelu, X3, GELU),
-	U(quick_gelu, X3, QUICK_GELU), U(abs, X3, ABS), U(square, X3, SQUARE), U(clamp, X3, CLAMP),
-	U(affine, X3, AFFINE), U(pow, P3, POW),
-	B(add, X3, 0), B(sub, X3, 1), B(mul, X3, 2), B(div, P3, 3), B(maximum, X3, 4), B(minimum, X3, 5),
+	U(exp, X3, EXP),
+	U(log, P3, LOG),
+	U(sqrt, P3, SQRT),
+	U(rsqrt, P3, RSQRT),
+	U(sin, X3, SIN),
+	U(cos, X3, COS),
+	U(tanh, X3, TANH),
+	U(sigmoid, X3, SIGMOID),
+	U(softplus, X3, SOFTPLUS),
+	U(relu, X3, RELU),
+	U(lrelu, X3, LRELU),
+	U(silu, X3, SILU),
+	U(gelu, X3, GELU),
+	U(quick_gelu, X3, QUICK_GELU),
+	U(abs, X3, ABS),
+	U(square, X3, SQUARE),
+	U(clamp, X3, CLAMP),
+	U(affine, X3, AFFINE),
+	U(pow, P3, POW),
+	B(add, X3, 0),
+	B(sub, X3, 1),
+	B(mul, X3, 2),
+	B(div, P3, 3),
+	B(maximum, X3, 4),
+	B(minimum, X3, 5),
 	{ "add row", 2, { X3, { 1, { 20 }, NORMAL, 0 } }, run_add, ref_binary, true, 0 },
 	{ "mul column", 2, { X3, { 2, { 5, 1 }, NORMAL, 0 } }, run_mul, ref_binary, true, 2 },
 	{ "sum", 1, { X3 }, run_sum_last, ref_reduce, true, 0 },
@@ -448,33 +476,43 @@ const struct selftest_check selftest_checks[] = {
 	{ "permute", 1, { X3 }, run_permute, ref_shape, true, 0 },
 	{ "slice", 1, { X3 }, run_slice, ref_shape, true, 1 },
 	{ "concat", 2, { X3, { 3, { 3, 5, 4 }, NORMAL, 0 } }, run_concat, ref_shape, true, 2 },
-	{ "gather_rows", 2, { { 2, { 9, 12 }, NORMAL, 0 }, { 1, { 7 }, IDS, 9 } }, run_gather, ref_shape,
-	    true, 3 },
+	{ "gather_rows", 2, { { 2, { 9, 12 }, NORMAL, 0 }, { 1, { 7 }, IDS, 9 } }, run_gather,
+	    ref_shape, true, 3 },
 	{ "flip", 1, { X3 }, run_flip, ref_shape, true, 4 },
 	{ "pad2d", 1, { X4 }, run_pad, ref_shape, true, 5 },
 	{ "matmul", 2, { { 2, { 37, 29 }, NORMAL, 0 }, { 2, { 29, 70 }, NORMAL, 0 } }, run_matmul,
 	    selftest_matmul, true, 0 },
 	{ "matmul transposed", 2, { { 2, { 29, 37 }, NORMAL, 0 }, { 2, { 70, 29 }, NORMAL, 0 } },
 	    run_matmul_t, selftest_matmul, true, 1 },
-	{ "linear", 3, { { 2, { 5, 24 }, NORMAL, 0 }, { 2, { 36, 24 }, NORMAL, 0 }, { 1, { 36 }, PARAM, 0 } },
+	{ "linear", 3,
+	    { { 2, { 5, 24 }, NORMAL, 0 }, { 2, { 36, 24 }, NORMAL, 0 }, { 1, { 36 }, PARAM, 0 } },
 	    run_linear, selftest_linear, true, 0 },
-	{ "attention", 3, { { 3, { 2, 6, 16 }, NORMAL, 0 }, { 3, { 2, 9, 16 }, NORMAL, 0 },
-	    { 3, { 2, 9, 16 }, NORMAL, 0 } }, run_attention, selftest_attention, true, 0 },
-	CV(0, 12, 3, 8), CV(1, 12, 3, 8), CV(2, 12, 1, 8), CV(3, 8, 3, 1), CV(4, 12, 7, 8),
-	CV(5, 8, 5, 1), CV(6, 12, 3, 4),
-	{ "conv_transpose2d", 2, { X4, { 4, { 8, 3, 3, 12 }, NORMAL, 0 } }, run_conv_t, selftest_conv_t, true, 0 },
+	{ "attention", 3,
+	    { { 3, { 2, 6, 16 }, NORMAL, 0 }, { 3, { 2, 9, 16 }, NORMAL, 0 },
+	        { 3, { 2, 9, 16 }, NORMAL, 0 } },
+	    run_attention, selftest_attention, true, 0 },
+	CV(0, 12, 3, 8),
+	CV(1, 12, 3, 8),
+	CV(2, 12, 1, 8),
+	CV(3, 8, 3, 1),
+	CV(4, 12, 7, 8),
+	CV(5, 8, 5, 1),
+	CV(6, 12, 3, 4),
+	{ "conv_transpose2d", 2, { X4, { 4, { 8, 3, 3, 12 }, NORMAL, 0 } }, run_conv_t,
+	    selftest_conv_t, true, 0 },
 	{ "max_pool2d", 1, { X4 }, run_max_pool, ref_image, true, 0 },
 	{ "avg_pool2d", 1, { X4 }, run_avg_pool, ref_image, true, 1 },
 	{ "global_avg_pool", 1, { X4 }, run_global_pool, ref_image, true, 2 },
 	{ "resize_nearest", 1, { X4 }, run_nearest, ref_image, true, 3 },
 	{ "resize_bilinear", 1, { X4 }, run_bilinear, ref_image, true, 4 },
 	{ "group_norm", 3, { X4, C8, C8 }, run_group_norm, ref_norm, true, 0 },
-	{ "layer_norm", 3, { { 2, { 7, 20 }, NORMAL, 0 }, { 1, { 20 }, PARAM, 0 }, { 1, { 20 }, PARAM, 0 } },
+	{ "layer_norm", 3,
+	    { { 2, { 7, 20 }, NORMAL, 0 }, { 1, { 20 }, PARAM, 0 }, { 1, { 20 }, PARAM, 0 } },
 	    run_layer_norm, ref_norm, true, 1 },
 	{ "instance_norm", 3, { X4, C8, C8 }, run_instance_norm, ref_norm, true, 2 },
 	{ "batch_norm", 3, { X4, C8, C8 }, run_batch_norm, ref_norm, true, 3 },
-	{ "cross_entropy", 2, { { 2, { 11, 5 }, NORMAL, 0 }, { 1, { 11 }, IDS, 5 } }, run_cross_entropy,
-	    ref_loss, true, 0 },
+	{ "cross_entropy", 2, { { 2, { 11, 5 }, NORMAL, 0 }, { 1, { 11 }, IDS, 5 } },
+	    run_cross_entropy, ref_loss, true, 0 },
 	{ "silu, odd", 1, { X3O }, run_silu, ref_unary, true, SILU },
 	{ "mul, odd", 2, { X3O, X3O }, run_mul, ref_binary, true, 2 },
 	{ "add row, odd", 2, { X3O, { 1, { 7 }, NORMAL, 0 } }, run_add, ref_binary, true, 0 },
@@ -485,39 +523,53 @@ const struct selftest_check selftest_checks[] = {
 	{ "log_softmax, odd", 1, { X3O }, run_log_softmax, ref_softmax, true, 1 },
 	{ "permute, odd", 1, { X3O }, run_permute, ref_shape, true, 0 },
 	{ "slice, odd", 1, { X3O }, run_slice, ref_shape, true, 1 },
-	{ "concat, odd", 2, { X3O, { 3, { 3, 5, 2 }, NORMAL, 0 } }, run_concat, ref_shape, true, 2 },
+	{ "concat, odd", 2, { X3O, { 3, { 3, 5, 2 }, NORMAL, 0 } }, run_concat, ref_shape, true,
+	    2 },
 	{ "gather_rows, odd", 2, { { 2, { 9, 11 }, NORMAL, 0 }, { 1, { 7 }, IDS, 9 } }, run_gather,
 	    ref_shape, true, 3 },
 	{ "pad2d, odd", 1, { X4O }, run_pad, ref_shape, true, 5 },
-	CVO(0, 5, 3, 3), CVO(1, 6, 3, 3), CVO(2, 7, 1, 3), CVO(4, 5, 7, 3),
+	CVO(0, 5, 3, 3),
+	CVO(1, 6, 3, 3),
+	CVO(2, 7, 1, 3),
+	CVO(4, 5, 7, 3),
 	{ "max_pool2d, odd", 1, { X4O }, run_max_pool, ref_image, true, 0 },
 	{ "global_avg_pool, odd", 1, { X4O }, run_global_pool, ref_image, true, 2 },
 	{ "resize_nearest, odd", 1, { X4O }, run_nearest, ref_image, true, 3 },
 	{ "resize_bilinear, odd", 1, { X4O }, run_bilinear, ref_image, true, 4 },
-	{ "layer_norm, odd", 3, { { 2, { 7, 19 }, NORMAL, 0 }, { 1, { 19 }, PARAM, 0 },
-	    { 1, { 19 }, PARAM, 0 } }, run_layer_norm, ref_norm, true, 1 },
+	{ "layer_norm, odd", 3,
+	    { { 2, { 7, 19 }, NORMAL, 0 }, { 1, { 19 }, PARAM, 0 }, { 1, { 19 }, PARAM, 0 } },
+	    run_layer_norm, ref_norm, true, 1 },
 	{ "instance_norm, odd", 3, { X4O, C3, C3 }, run_instance_norm, ref_norm, true, 2 },
 	{ "batch_norm, odd", 3, { X4O, C3, C3 }, run_batch_norm, ref_norm, true, 3 },
-	{ "attention, odd", 3, { { 3, { 2, 6, 10 }, NORMAL, 0 }, { 3, { 2, 9, 10 }, NORMAL, 0 },
-	    { 3, { 2, 9, 10 }, NORMAL, 0 } }, run_attention, selftest_attention, true, 0 },
-	{ "matmul, long", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 12 }, NORMAL, 0 } }, run_matmul,
+	{ "attention, odd", 3,
+	    { { 3, { 2, 6, 10 }, NORMAL, 0 }, { 3, { 2, 9, 10 }, NORMAL, 0 },
+	        { 3, { 2, 9, 10 }, NORMAL, 0 } },
+	    run_attention, selftest_attention, true, 0 },
+	{ "matmul, long", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 12 }, NORMAL, 0 } },
+	    run_matmul, selftest_matmul, false, 0 },
+	{ "matmul, long and wide", 2,
+	    { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } }, run_matmul,
 	    selftest_matmul, false, 0 },
-	{ "matmul, long and wide", 2, { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } },
-	    run_matmul, selftest_matmul, false, 0 },
 	/* weights read where they lie */
-	{ "matmul, 64 columns, long", 2, { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 4096, 64 }, NORMAL, 0 } },
-	    run_matmul, selftest_matmul, false, 0 },
-	{ "linear, 64 columns", 3, { { 2, { 5, 64 }, NORMAL, 0 }, { 2, { 64, 64 }, NORMAL, 0 },
-	    { 1, { 64 }, PARAM, 0 } }, run_linear, selftest_linear, true, 0 },
-	{ "linear, 64 columns, long", 3, { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 64, 4096 }, NORMAL, 0 },
-	    { 1, { 64 }, PARAM, 0 } }, run_linear, selftest_linear, false, 0 },
-	{ "matmul, one column, long", 2, { { 2, { 40, 9000 }, NORMAL, 0 }, { 2, { 9000, 1 }, NORMAL, 0 } },
-	    run_matmul, selftest_matmul, false, 0 },
+	{ "matmul, 64 columns, long", 2,
+	    { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 4096, 64 }, NORMAL, 0 } }, run_matmul,
+	    selftest_matmul, false, 0 },
+	{ "linear, 64 columns", 3,
+	    { { 2, { 5, 64 }, NORMAL, 0 }, { 2, { 64, 64 }, NORMAL, 0 }, { 1, { 64 }, PARAM, 0 } },
+	    run_linear, selftest_linear, true, 0 },
+	{ "linear, 64 columns, long", 3,
+	    { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 64, 4096 }, NORMAL, 0 },
+	        { 1, { 64 }, PARAM, 0 } },
+	    run_linear, selftest_linear, false, 0 },
+	{ "matmul, one column, long", 2,
+	    { { 2, { 40, 9000 }, NORMAL, 0 }, { 2, { 9000, 1 }, NORMAL, 0 } }, run_matmul,
+	    selftest_matmul, false, 0 },
 	{ "max_pool2d alone", 1, { X4 }, run_max_pool, ref_image, false, 0 },
 	{ "max_pool2d alone, odd", 1, { X4O }, run_max_pool, ref_image, false, 0 },
 	{ "avg_pool2d, odd", 1, { X4O }, run_avg_pool, ref_image, true, 1 },
 	{ "resize_nearest, any", 1, { X4 }, run_nearest_any, ref_image, true, 5 },
-	{ "resize_nearest, twice, odd", 1, { { 4, { 2, 6, 5, 3 }, NORMAL, 0 } }, run_nearest, ref_image, true, 3 },
+	{ "resize_nearest, twice, odd", 1, { { 4, { 2, 6, 5, 3 }, NORMAL, 0 } }, run_nearest,
+	    ref_image, true, 3 },
 	{ "batch_norm, seen", 3, { X4, C8, C8 }, run_batch_norm_seen, ref_norm_seen, true, 0 },
 	{ "bce_with_logits", 2, { X3, X3 }, run_bce, ref_loss, false, 1 },
 	{ "mse", 2, { X3, X3 }, run_mse, ref_loss, true, 2 },

@@ -44,7 +44,8 @@ struct selftest_conv_shape {
 };
 extern const struct selftest_conv_shape selftest_convs[];
 
-/* Random numbers, optimisers, sums of gradients and conversions in one storage type; how many failed. */
+/* Random numbers, optimisers, sums of gradients and conversions in one storage type; how many
+ * failed. */
 int selftest_state(enum dtype, void (*fn)(const struct selftest_result *, void *), void *ctx);
 
 #endif

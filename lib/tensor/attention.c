@@ -1,8 +1,8 @@
 /*
- * Attention. Queries, keys and values are brought into an order in which invocations side by side read
- * side by side (attention_pack.comp), whatever type, head size and width they have; attention.comp then
- * makes the output in one pass over keys and values, and of each query the logarithm of its sum of
- * exponentials, from which the backward pass makes the weights again.
+ * Attention. Queries, keys and values are brought into an order in which invocations side by side
+ * read side by side (attention_pack.comp), whatever type, head size and width they have;
+ * attention.comp then makes the output in one pass over keys and values, and of each query the
+ * logarithm of its sum of exponentials, from which the backward pass makes the weights again.
  */
 #include "base/err.h"
 #include "tensor/columns.h"
@@ -30,8 +30,8 @@ static struct plan
 make_plan(int64_t n, int64_t heads, int64_t d, double scale, bool causal)
 {
 	struct plan p = { .n = n, .heads = heads, .d = d, .scale = scale, .causal = causal };
-	/* sums of a slice live in registers, and each slice makes the scores again. Few sizes: each is
-	 * a pipeline of its own, and they take long to compile */
+	/* sums of a slice live in registers, and each slice makes the scores again. Few sizes: each
+	 * is a pipeline of its own, and they take long to compile */
 	static const uint32_t sizes[2][5] = { { 8, 16 }, { 5, 10, 16, 20 } };
 	const uint32_t *size = sizes[shuffles()];
 	uint32_t best = UINT32_MAX;
@@ -118,7 +118,8 @@ run(const struct plan *p, enum mode mode, int64_t own_rows, int64_t other_rows, 
 	struct {
 		uint32_t own_blocks, other_rows, other_blocks, quads, used, causal;
 		float factor, scale;
-	} push = { blocks(p, own_rows), (uint32_t)other_rows, blocks(p, other_rows), p->quads, p->used,
+	} push = { blocks(p, own_rows), (uint32_t)other_rows, blocks(p, other_rows), p->quads,
+	    p->used,
 		p->causal, (float)(p->scale * 1.4426950408889634), (float)p->scale };
 	bool two = mode == DQ || mode == DK;
 	/* rows of an invocation: shuffles are shared by them */
@@ -197,7 +198,8 @@ back(struct node *nd, struct tensor *gy, struct tensor **gx)
 }
 
 struct tensor *
-op_attention(struct tensor *q, struct tensor *k, struct tensor *v, int heads, double scale, bool causal)
+op_attention(struct tensor *q, struct tensor *k, struct tensor *v, int heads, double scale,
+    bool causal)
 {
 	const char *op = "attention";
 	struct tensor *packed, *y, *lse;
@@ -208,8 +210,8 @@ op_attention(struct tensor *q, struct tensor *k, struct tensor *v, int heads, do
 	want_same_dtype(op, q, v);
 	if (q->ndim != 3 || k->ndim != 3 || !same_shape(k, v) || k->dim[0] != q->dim[0] ||
 	    k->dim[2] != q->dim[2] || heads < 1 || q->dim[2] % heads || q->n == 0 || k->n == 0)
-		op_die(op, "%s, %s, %s in %d heads", tensor_shape(q), tensor_shape(k), tensor_shape(v),
-		    heads);
+		op_die(op, "%s, %s, %s in %d heads", tensor_shape(q), tensor_shape(k),
+		    tensor_shape(v), heads);
 	p = make_plan(q->dim[0], heads, q->dim[2] / heads,
 	    scale != 0 ? scale : 1 / sqrt((double)(q->dim[2] / heads)), causal);
 	if (p.n > 65535 || p.n * heads > 65535)

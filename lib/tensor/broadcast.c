@@ -10,7 +10,8 @@ broadcast_shape(const char *op, const struct tensor *x, const struct tensor *y,
 	int nd = x->ndim > y->ndim ? x->ndim : y->ndim;
 
 	for (int i = 1; i <= nd; i++) {
-		int64_t a = i <= x->ndim ? x->dim[x->ndim - i] : 1, b = i <= y->ndim ? y->dim[y->ndim - i] : 1;
+		int64_t a = i <= x->ndim ? x->dim[x->ndim - i] : 1,
+		    b = i <= y->ndim ? y->dim[y->ndim - i] : 1;
 
 		if (a != b && a != 1 && b != 1)
 			op_die(op, "%s and %s do not broadcast", tensor_shape(x), tensor_shape(y));
@@ -19,7 +20,8 @@ broadcast_shape(const char *op, const struct tensor *x, const struct tensor *y,
 	return nd;
 }
 
-/* The output's dimensions, neighbours joined where both inputs step alike, and the inputs' strides. */
+/* The output's dimensions, neighbours joined where both inputs step alike, and the inputs'
+ * strides. */
 struct plan {
 	int nd;
 	int64_t dim[TENSOR_MAXDIM], xs[TENSOR_MAXDIM], ys[TENSOR_MAXDIM];
@@ -38,7 +40,8 @@ stride_of(const struct tensor *t, int from_end)
 }
 
 static void
-make_plan(struct plan *p, const struct tensor *x, const struct tensor *y, int nd, const int64_t *dim)
+make_plan(struct plan *p, const struct tensor *x, const struct tensor *y, int nd,
+    const int64_t *dim)
 {
 	*p = (struct plan){ 0 };
 	for (int i = 0; i < nd; i++) {
@@ -82,7 +85,8 @@ reading(const struct plan *p, const int64_t *stride, bool each, uint32_t out[TEN
 	uint32_t read = each ? READ_EACH : stride[p->nd - 1] ? READ_GROUP : READ_SPLAT;
 
 	for (int i = 0; i < p->nd; i++)
-		out[i] = (uint32_t)(read == READ_GROUP && i < p->nd - 1 ? stride[i] / 4 : stride[i]);
+		out[i] = (uint32_t)(read == READ_GROUP && i < p->nd - 1 ? stride[i] /
+		    4 : stride[i]);
 	return contiguous(p, stride) ? READ_FLAT : read;
 }
 
@@ -106,7 +110,8 @@ binary_to(const char *op, uint32_t code, struct tensor *x, struct tensor *y, int
 	spec[1] = reading(&p, p.xs, each, u.xs);
 	spec[2] = reading(&p, p.ys, each, u.ys);
 	spec[3] = (uint32_t)p.nd;
-	/* in groups from here on; one dimension may have any length: what lies past the end is nobody's */
+	/* in groups from here on; one dimension may have any length: what lies past the end is
+	 * nobody's */
 	if (!each)
 		p.dim[p.nd - 1] = (p.dim[p.nd - 1] + 3) / 4;
 	for (int i = 1; i < p.nd; i++) {
@@ -119,9 +124,10 @@ binary_to(const char *op, uint32_t code, struct tensor *x, struct tensor *y, int
 	u.groups = (uint32_t)((z->n + 3) / 4);
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for(op, k, x->dtype),
 	    .arg = { tensor_arg(x), tensor_arg(y), tensor_arg(z) }, .nargs = 3,
-	    .spec = { spec[0], spec[1], spec[2], spec[3] }, .nspec = 4, .push = &u, .npush = sizeof(u),
-	    .groups = { gpu_groups(u.groups, FLAT_STEP) }, .flops = (double)z->n,
-	    .bytes = (double)(x->n + y->n + z->n) * (double)dtype_size(x->dtype) });
+	    .spec = { spec[0], spec[1], spec[2], spec[3] }, .nspec = 4, .push = &u,
+	    .npush = sizeof(u), .groups = { gpu_groups(u.groups, FLAT_STEP) },
+	    .flops = (double)z->n, .bytes = (double)(x->n + y->n + z->n) *
+	    (double)dtype_size(x->dtype) });
 	return z;
 }
 
@@ -179,8 +185,8 @@ op_broadcast(struct tensor *x, int nd, const int64_t *dim)
 	want_float("op_broadcast", x);
 	for (int i = 1; i <= x->ndim; i++)
 		if (i > nd || (x->dim[x->ndim - i] != 1 && x->dim[x->ndim - i] != dim[nd - i]))
-			op_die("op_broadcast", "%s to %d dimensions, the last of %lld", tensor_shape(x), nd,
-			    nd ? (long long)dim[nd - 1] : 1);
+			op_die("op_broadcast", "%s to %d dimensions, the last of %lld",
+			    tensor_shape(x), nd, nd ? (long long)dim[nd - 1] : 1);
 	y = binary_to("op_broadcast", B_FIRST, x, x, nd, dim, 0, 0);
 	op_done("op_broadcast", y, &x, 1, broadcast_back);
 	return y;

@@ -1,4 +1,5 @@
-/* Time for memory: a part of a net whose activations are not kept is run again when backward comes. */
+/* Time for memory: a part of a net whose activations are not kept is run again when backward
+ * comes. */
 #include "tensor/walk.h"
 
 #include <string.h>
@@ -43,8 +44,8 @@ checkpoint_back(struct node *n, struct tensor *gy, struct tensor **gx)
 }
 
 struct tensor *
-checkpoint(struct tensor *(*fn)(void *ctx, struct tensor **in, int n), void *ctx, struct tensor **in,
-    int nin)
+checkpoint(struct tensor *(*fn)(void *ctx, struct tensor **in, int n), void *ctx,
+    struct tensor **in, int nin)
 {
 	struct tensor *y;
 	struct node *n;

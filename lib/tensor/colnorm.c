@@ -16,7 +16,8 @@ static void
 want_vector(const char *op, const char *what, const struct tensor *t, int64_t channels)
 {
 	if (t && (t->n != channels || t->dtype != F32))
-		op_die(op, "%s is %s, wanted [%lld] f32", what, tensor_shape(t), (long long)channels);
+		op_die(op, "%s is %s, wanted [%lld] f32", what, tensor_shape(t),
+		    (long long)channels);
 }
 
 void
@@ -36,8 +37,8 @@ colnorm_check(const struct colnorm *c, const struct tensor *x, const struct tens
 		op_die(c->op, "%s: one value a channel has no variance", tensor_shape(x));
 }
 
-/* Rows of a partial sum: few, as its rounding error grows with them, but so many that a workgroup can
- * go over the sums of a group twice. */
+/* Rows of a partial sum: few, as its rounding error grows with them, but so many that a workgroup
+ * can go over the sums of a group twice. */
 static uint32_t
 reduce_steps(const struct colnorm *c)
 {
@@ -47,8 +48,8 @@ reduce_steps(const struct colnorm *c)
 	while (steps < MAX_LOOP / 2 && 2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP / 2)
 		steps *= 2;
 	if (2 * width * (c->rows / steps / lanes + 1) > MAX_LOOP)
-		op_die(c->op, "groups of %lld rows and %lld channels: too large", (long long)c->rows,
-		    (long long)width);
+		op_die(c->op, "groups of %lld rows and %lld channels: too large",
+		    (long long)c->rows, (long long)width);
 	return steps;
 }
 
@@ -116,7 +117,8 @@ colnorm_forward(const struct colnorm *c, struct tensor *x, struct tensor *w, str
 
 		gpu_run(&(struct gpu_call){ .kernel = stat_kernel[x->dtype][cut.access],
 		    .arg = { tensor_arg(x), tensor_arg(part) }, .nargs = 2,
-		    .spec = { cut.local, cut.wide }, .nspec = 2, .push = &cut.push, .npush = sizeof(cut.push),
+		    .spec = { cut.local, cut.wide }, .nspec = 2, .push = &cut.push,
+		    .npush = sizeof(cut.push),
 		    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] },
 		    .flops = 4. * (double)x->n, .bytes = bytes });
 		finish(c, &cut, part, w, b, *coef, *stat);
@@ -149,13 +151,15 @@ colnorm_backward(const struct colnorm *c, struct tensor *x, struct tensor *w, st
 	double bytes = (double)(x->n * (int64_t)dtype_size(x->dtype));
 
 	gpu_run(&(struct gpu_call){ .kernel = dsum_kernel[x->dtype][cut.access],
-	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(part) }, .nargs = 4,
-	    .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
+	    .arg = { tensor_arg(x), tensor_arg(gy), tensor_arg(coef), tensor_arg(part) },
+	    .nargs = 4, .spec = { cut.local, cut.wide, c->act }, .nspec = 3, .push = &cut.push,
 	    .npush = sizeof(cut.push),
 	    .groups = { cut.groups[0], cut.groups[1], cut.groups[2] }, .flops = 4. * (double)x->n,
 	    .bytes = 2 * bytes });
-	gpu_run(&(struct gpu_call){ .kernel = group_sum_texel() ? K_NORM_DFINISH_T : K_NORM_DFINISH_V,
-	    .arg = { tensor_arg(part), tensor_arg(w ? w : part), tensor_arg(stat), tensor_arg(dcoef),
+	gpu_run(&(struct gpu_call){ .kernel = group_sum_texel() ? K_NORM_DFINISH_T
+	    : K_NORM_DFINISH_V,
+	    .arg = { tensor_arg(part), tensor_arg(w ? w : part), tensor_arg(stat),
+	    tensor_arg(dcoef),
 	        tensor_arg(dw), tensor_arg(db) },
 	    .nargs = 6, .spec = { group_sum_local() }, .nspec = 1, .push = &push,
 	    .npush = sizeof(push), .groups = { (uint32_t)c->groups, (uint32_t)c->n },

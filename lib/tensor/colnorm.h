@@ -25,8 +25,9 @@ void colnorm_check(const struct colnorm *, const struct tensor *x, const struct 
 struct tensor *colnorm_forward(const struct colnorm *, struct tensor *x, struct tensor *w,
     struct tensor *b, struct tensor **coef, struct tensor **stat);
 /* gx[0], gx[1], gx[2]: gradients of x, w, b, where need[] says so. */
-void colnorm_backward(const struct colnorm *, struct tensor *x, struct tensor *w, struct tensor *coef,
-    struct tensor *stat, struct tensor *gy, const bool *need, struct tensor **gx);
+void colnorm_backward(const struct colnorm *, struct tensor *x, struct tensor *w,
+    struct tensor *coef, struct tensor *stat, struct tensor *gy, const bool *need,
+    struct tensor **gx);
 /* The same by differentiable ops, for gradients of gradients. */
 void colnorm_backward_composed(const struct colnorm *, struct tensor *x, struct tensor *w,
     struct tensor *b, struct tensor *gy, const bool *need, struct tensor **gx);

@@ -58,7 +58,8 @@ columns_cut(const char *op, int64_t n, int64_t rows, int64_t channels, uint32_t 
 	const struct gpu_info *info = gpu_info();
 	struct columns c = { .access = access_of(channels) };
 	int64_t cols = c.access == ACCESS_S ? channels : channels / 4;
-	/* invocations that keep the device busy: some workgroups a core, or about a wave of a GPU */
+	/* invocations that keep the device busy: some workgroups a core, or about a wave of a
+	 * GPU */
 	int64_t want = info->cpu ? 32 * (int64_t)info->subgroup : 65536;
 	int64_t fold, x;
 

@@ -4,7 +4,8 @@
 
 #include "tensor/op.h"
 
-/* Which build of a kernel: four values at a time through buffers or texel buffers, or one by one. */
+/* Which build of a kernel: four values at a time through buffers or texel buffers, or one by
+ * one. */
 enum access { ACCESS_V, ACCESS_T, ACCESS_S };
 enum access access_of(int64_t channels);
 /* The kernels NAME_{f32,f16,bf16}_{v,t,s}, to be indexed [dtype][access]. */
@@ -25,7 +26,8 @@ struct columns {
 	uint32_t parts;              /* chunks * fold: partial results a column */
 };
 /* steps: rows an invocation is to take, unless the device would be idle then. */
-struct columns columns_cut(const char *op, int64_t n, int64_t rows, int64_t channels, uint32_t steps);
+struct columns columns_cut(const char *op, int64_t n, int64_t rows, int64_t channels,
+    uint32_t steps);
 
 /* Invocations of a workgroup of kernels that use group_sum.glsl. */
 uint32_t group_sum_local(void);

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-static struct tensor *weight_op(struct tensor *x, struct tensor *gy, const int64_t w[4], struct conv g);
-static struct tensor *transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b, struct conv g,
-    const int64_t x[4]);
+static struct tensor *weight_op(struct tensor *x, struct tensor *gy, const int64_t w[4],
+    struct conv g);
+static struct tensor *transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b,
+    struct conv g, const int64_t x[4]);
 
 static void
 keep_geometry(struct node *n, struct conv g, const int64_t dim[4])
@@ -91,14 +92,17 @@ op_up2_conv2d(struct tensor *x, struct tensor *w, struct tensor *b)
 	bool recorded = false;
 
 	want_same_dtype("op_up2_conv2d", x, w);
-	if (x->ndim != 4 || w->ndim != 4 || w->dim[1] != 3 || w->dim[2] != 3 || w->dim[3] != x->dim[3])
+	if (x->ndim != 4 || w->ndim != 4 || w->dim[1] != 3 || w->dim[2] != 3 ||
+	    w->dim[3] != x->dim[3])
 		op_die("op_up2_conv2d", "%s and weight %s", tensor_shape(x), tensor_shape(w));
 	want_bias("op_up2_conv2d", b, w->dim[0]);
 	for (int i = 0; i < 3; i++)
 		recorded |= grads_on() && in[i] && in[i]->requires_grad;
 	scope_open();
-	if (recorded || w->dtype == BF16) { /* sums of bf16 weights would lose what little they have */
-		y = op_conv2d(op_resize_nearest(x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]), w, b, CONV_SAME(3));
+	/* sums of bf16 weights would lose what little they have */
+	if (recorded || w->dtype == BF16) {
+		y = op_conv2d(op_resize_nearest(x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]), w, b,
+		    CONV_SAME(3));
 	} else {
 		y = conv_up2(x, w, b);
 		op_done("op_up2_conv2d", y, in, 3, NULL);
@@ -123,7 +127,8 @@ transpose_back(struct node *n, struct tensor *gy, struct tensor **g)
 
 /* x: the shape of the result. */
 static struct tensor *
-transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b, struct conv g, const int64_t x[4])
+transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b, struct conv g,
+    const int64_t x[4])
 {
 	struct tensor *in[] = { gy, w, b }, *y;
 	struct conv_shape s;
@@ -134,7 +139,8 @@ transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b, struct conv 
 	want_bias("op_conv_transpose2d", b, s.groups * s.i);
 	if (gy->ndim != 4 || gy->dim[0] != s.n || gy->dim[1] != s.oh || gy->dim[2] != s.ow ||
 	    gy->dim[3] != w->dim[0])
-		op_die("op_conv_transpose2d", "%s and weight %s", tensor_shape(gy), tensor_shape(w));
+		op_die("op_conv_transpose2d", "%s and weight %s", tensor_shape(gy),
+		    tensor_shape(w));
 	y = (conv_is_depthwise(&s) ? depthwise_transpose : conv_transpose)(gy, w, b, &s);
 	n = op_done("op_conv_transpose2d", y, in, 3, transpose_back);
 	if (n) {
@@ -146,15 +152,16 @@ transpose_op(struct tensor *gy, struct tensor *w, struct tensor *b, struct conv 
 }
 
 struct tensor *
-op_conv_transpose2d(struct tensor *x, struct tensor *w, struct tensor *b, struct conv g, int extra_h,
-    int extra_w)
+op_conv_transpose2d(struct tensor *x, struct tensor *w, struct tensor *b, struct conv g,
+    int extra_h, int extra_w)
 {
 	const int s = g.stride ? g.stride : 1, d = g.dilation ? g.dilation : 1;
 	int64_t dim[4];
 
-	if (x->ndim != 4 || w->ndim != 4 || extra_h < 0 || extra_h >= s || extra_w < 0 || extra_w >= s)
-		op_die("op_conv_transpose2d", "%s by %s, extra %d and %d", tensor_shape(x), tensor_shape(w),
-		    extra_h, extra_w);
+	if (x->ndim != 4 || w->ndim != 4 || extra_h < 0 || extra_h >= s || extra_w < 0 ||
+	    extra_w >= s)
+		op_die("op_conv_transpose2d", "%s by %s, extra %d and %d", tensor_shape(x),
+		    tensor_shape(w), extra_h, extra_w);
 	dim[0] = x->dim[0];
 	dim[1] = (x->dim[1] - 1) * s + d * (w->dim[1] - 1) + 1 - g.top - g.bottom + extra_h;
 	dim[2] = (x->dim[2] - 1) * s + d * (w->dim[2] - 1) + 1 - g.left - g.right + extra_w;
@@ -179,7 +186,8 @@ weight_back(struct node *n, struct tensor *gw, struct tensor **g)
 static struct tensor *
 weight_op(struct tensor *x, struct tensor *gy, const int64_t w[4], struct conv g)
 {
-	const struct tensor shape = { .ndim = 4, .dim = { w[0], w[1], w[2], w[3] }, .dtype = x->dtype };
+	const struct tensor shape = { .ndim = 4, .dim = { w[0], w[1], w[2], w[3] },
+		.dtype = x->dtype };
 	struct tensor *in[] = { x, gy }, *y;
 	struct conv_shape s = conv_shape("op_conv2d (weights)", x->dim, &shape, g);
 	struct node *n;

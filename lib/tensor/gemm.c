@@ -50,15 +50,16 @@ ceil_div(int64_t a, int64_t b)
 
 /* Adds up the parts x [parts, quads of y] in order, then bias and activation. */
 static void
-sum_parts(const struct tensor *x, int64_t parts, const struct tensor *bias, int64_t cols, double slope,
-    struct tensor *y)
+sum_parts(const struct tensor *x, int64_t parts, const struct tensor *bias, int64_t cols,
+    double slope, struct tensor *y)
 {
 	static const enum kernel k[3][2] = KERNELS_BY_DTYPE(PARTIAL_SUM);
 	const int64_t quads = y->n / 4;
 	const struct {
 		uint32_t count, parts, cols, bias;
 		float slope;
-	} p = { (uint32_t)quads, (uint32_t)parts, (uint32_t)(cols / 4), bias != NULL, (float)slope };
+	} p = { (uint32_t)quads, (uint32_t)parts, (uint32_t)(cols / 4), bias != NULL,
+	    (float)slope };
 
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("sum of parts", k, y->dtype),
 	    .arg = { tensor_arg(x), tensor_arg(bias ? bias : x), tensor_arg(y) }, .nargs = 3,
@@ -79,16 +80,21 @@ static enum kernel
 kernel_of(const struct packed *w, const struct panel *q, bool part)
 {
 	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
-		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART }, { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
+		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART },
+		    { K_GEMM_CPU_BF16, K_GEMM_CPU_BF16_PART } };
 	static const enum kernel thin[3][2] = { { K_GEMM_THIN_F32, K_GEMM_THIN_F32 },
-		{ K_GEMM_THIN_F16, K_GEMM_THIN_F16_PART }, { K_GEMM_THIN_BF16, K_GEMM_THIN_BF16_PART } };
+		{ K_GEMM_THIN_F16, K_GEMM_THIN_F16_PART },
+		    { K_GEMM_THIN_BF16, K_GEMM_THIN_BF16_PART } };
 	static const enum kernel gpu[3][2] = { { K_GEMM_GPU_F32, K_GEMM_GPU_F32 },
-		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART }, { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
+		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART },
+		    { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
 
 	static const enum kernel along_k[3][2] = { { K_GEMM_CPU_F32_K, K_GEMM_CPU_F32_K },
-		{ K_GEMM_CPU_F16_K, K_GEMM_CPU_F16_K_PART }, { K_GEMM_CPU_BF16_K, K_GEMM_CPU_BF16_K_PART } };
+		{ K_GEMM_CPU_F16_K, K_GEMM_CPU_F16_K_PART },
+		    { K_GEMM_CPU_BF16_K, K_GEMM_CPU_BF16_K_PART } };
 	static const enum kernel along_n[3][2] = { { K_GEMM_CPU_F32_N, K_GEMM_CPU_F32_N },
-		{ K_GEMM_CPU_F16_N, K_GEMM_CPU_F16_N_PART }, { K_GEMM_CPU_BF16_N, K_GEMM_CPU_BF16_N_PART } };
+		{ K_GEMM_CPU_F16_N, K_GEMM_CPU_F16_N_PART },
+		    { K_GEMM_CPU_BF16_N, K_GEMM_CPU_BF16_N_PART } };
 
 	if (w->how != PACKED)
 		return (w->how == ALONG_K ? along_k : along_n)[w->dtype][part];
@@ -103,7 +109,8 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 	const int64_t tm = tile_rows(rows, q), down = ceil_div(rows, tm);
 	const int64_t across = ceil_div(q->cols, (int64_t)q->lanes * q->nc);
 	const bool thin = q->nc == 1;
-	const double k = (double)(w->p.th * w->p.tw * w->p.ch), part = (double)q->cols / (double)w->p.cols;
+	const double k = (double)(w->p.th * w->p.tw * w->p.ch),
+	             part = (double)q->cols / (double)w->p.cols;
 	const double out = (double)(rows * q->cols * batch);
 
 	p->down = (uint32_t)down;
@@ -122,7 +129,8 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 	    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
 	        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
 	    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
-	        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p, .npush = sizeof(*p),
+	        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p,
+	        .npush = sizeof(*p),
 	    .groups = { gpu_groups((uint64_t)(down * across), 1), (uint32_t)batch * p->splits },
 	    .flops = 2 * out * k, .bytes = (double)g->a->n * (double)dtype_size(w->dtype) * part +
 	        (double)q->bytes + out * (double)dtype_size(y->dtype) });
@@ -139,7 +147,8 @@ op_samples(int64_t n)
 	return was;
 }
 
-/* Splits of k for products too small to keep the device busy, and for loops that would be too long. */
+/* Splits of k for products too small to keep the device busy, and for loops that would be too
+ * long. */
 static int64_t
 choose_splits(int64_t workgroups, int64_t iterations, bool allowed)
 {
@@ -181,7 +190,8 @@ run_part(const struct gemm *g)
 	const struct grid *d = &g->grid;
 	const struct packed *w = g->w;
 	const enum dtype dt = g->a->dtype;
-	const int64_t u = gemm_unit(dt), rows = d->n * d->oh * d->ow, batch = w->p.batch ? w->p.batch : 1;
+	const int64_t u = gemm_unit(dt), rows = d->n * d->oh * d->ow, batch =
+	    w->p.batch ? w->p.batch : 1;
 	const bool plain = !g->on && !g->oy && !g->ox;
 	const int64_t k = w->p.th * w->p.tw * ceil_div(w->p.ch, u), step = dt == F32 ? 2 : 1;
 	int64_t groups = 0, splits, ksplit;
@@ -189,7 +199,8 @@ run_part(const struct gemm *g)
 
 	/* as for one sample alone: its sums do not depend on what stands beside it then */
 	for (int i = 0; i < w->npanel; i++)
-		groups += ceil_div(ceil_div(rows, samples), tile_rows(ceil_div(rows, samples), &w->panel[i])) *
+		groups += ceil_div(ceil_div(rows, samples),
+		              tile_rows(ceil_div(rows, samples), &w->panel[i])) *
 		    ceil_div(w->panel[i].cols, (int64_t)w->panel[i].lanes * w->panel[i].nc) * batch;
 	splits = choose_splits(groups, ceil_div(k, step), plain && batch == 1);
 	if ((splits > 1 && !(plain && batch == 1)) || rows >= INT32_MAX / 2)
@@ -198,16 +209,17 @@ run_part(const struct gemm *g)
 	if (splits > 1)
 		splits = ceil_div(k, ksplit);
 	struct gemm_push p = { .m = (uint32_t)rows, .nq = (uint32_t)(g->ycols / 4),
-		.qend = (uint32_t)(round_up(w->p.cols, 4) / 4), .k = (uint32_t)k, .ksplit = (uint32_t)ksplit,
-		.splits = (uint32_t)splits, .ow = (uint32_t)d->ow, .oh = (uint32_t)d->oh,
-		.stride = (int32_t)d->stride, .dil = (int32_t)d->dil, .top = (int32_t)d->top,
-		.left = (int32_t)d->left, .ih = (uint32_t)d->ih, .iw = (uint32_t)d->iw,
-		.c = (uint32_t)ceil_div(w->p.ch, u), .cs = (uint32_t)(g->cs / u),
-		.kw = (uint32_t)(d->kw ? d->kw : 1), .on = (uint32_t)(plain ? d->oh * d->ow : g->on),
+		.qend = (uint32_t)(round_up(w->p.cols, 4) / 4), .k = (uint32_t)k,
+		.ksplit = (uint32_t)ksplit, .splits = (uint32_t)splits, .ow = (uint32_t)d->ow,
+		.oh = (uint32_t)d->oh, .stride = (int32_t)d->stride, .dil = (int32_t)d->dil,
+		.top = (int32_t)d->top, .left = (int32_t)d->left, .ih = (uint32_t)d->ih,
+		.iw = (uint32_t)d->iw, .c = (uint32_t)ceil_div(w->p.ch, u),
+		.cs = (uint32_t)(g->cs / u), .kw = (uint32_t)(d->kw ? d->kw : 1),
+		.on = (uint32_t)(plain ? d->oh * d->ow : g->on),
 		.oy = (uint32_t)(plain ? d->ow : g->oy), .ox = (uint32_t)(plain ? 1 : g->ox),
 		.o0 = (uint32_t)g->o0, .abatch = (uint32_t)(g->abatch / u),
-		.ybatch = (uint32_t)(g->ybatch / 4), .psplit = (uint32_t)rows, .bias = g->bias && splits == 1,
-		.slope = splits == 1 ? (float)g->slope : 1 };
+		.ybatch = (uint32_t)(g->ybatch / 4), .psplit = (uint32_t)rows, .bias = g->bias &&
+		splits == 1, .slope = splits == 1 ? (float)g->slope : 1 };
 
 	scope_open();
 	if (splits > 1)
@@ -250,7 +262,8 @@ wgrad_part(const struct wgrad *g)
 	static const enum kernel gpu[3] = { K_WGRAD_GPU_F32, K_WGRAD_GPU_F16, K_WGRAD_GPU_BF16 };
 	const struct grid rows = { 1, 1, g->grid.n, 1, g->grid.n, 1, 1, 1, 1, 0, 0 };
 	/* the rows of a matrix are as good as one line */
-	const bool matrix = g->grid.ih == 1 && g->grid.iw == 1 && g->grid.ow == 1 && g->grid.oh == 1;
+	const bool matrix =
+	    g->grid.ih == 1 && g->grid.iw == 1 && g->grid.ow == 1 && g->grid.oh == 1;
 	const struct grid *d = matrix && g->grid.kh == 1 && g->grid.kw == 1 ? &rows : &g->grid;
 	const enum dtype dt = g->a->dtype;
 	const int64_t pixels = d->n * d->oh * d->ow, nq = d->kh * d->kw * g->c / 4;
@@ -258,7 +271,8 @@ wgrad_part(const struct wgrad *g)
 	const int64_t tm = !gemm_on_cpu() ? GPU_TILE : g->rows <= 4 ? 4 : g->rows <= 16 ? 16 : 32;
 	const uint32_t lines = d == &rows || d->ow % (lanes < 8 ? lanes : 8) == 0;
 	const int64_t tiles = ceil_div(nq, lanes) * ceil_div(g->rows, tm) * g->batch;
-	int64_t splits = choose_splits(tiles, ceil_div(pixels, lanes < 8 ? lanes : 8), true), psplit;
+	int64_t splits = choose_splits(tiles, ceil_div(pixels, lanes < 8 ? lanes : 8), true),
+	    psplit;
 	struct tensor *part, *y;
 
 	/* what one part reads should stay in the cache while all tiles go over it */
@@ -273,17 +287,17 @@ wgrad_part(const struct wgrad *g)
 		int32_t stride, dil, top, left;
 		uint32_t ih, iw, kw, abatch, bbatch;
 	} p = { (uint32_t)pixels, (uint32_t)psplit, (uint32_t)splits, (uint32_t)g->rows,
-		(uint32_t)(g->as / 4), 0, (uint32_t)nq, (uint32_t)(g->c / 4), (uint32_t)(g->cs / 4), 0,
-		(uint32_t)d->ow, (uint32_t)d->oh, (int32_t)d->stride, (int32_t)d->dil, (int32_t)d->top,
-		(int32_t)d->left, (uint32_t)d->ih, (uint32_t)d->iw, (uint32_t)d->kw, (uint32_t)(g->abatch / 4),
-		(uint32_t)(g->bbatch / 4) };
+		(uint32_t)(g->as / 4), 0, (uint32_t)nq, (uint32_t)(g->c / 4), (uint32_t)(g->cs / 4),
+		0, (uint32_t)d->ow, (uint32_t)d->oh, (int32_t)d->stride, (int32_t)d->dil,
+		(int32_t)d->top, (int32_t)d->left, (uint32_t)d->ih, (uint32_t)d->iw,
+		(uint32_t)d->kw, (uint32_t)(g->abatch / 4), (uint32_t)(g->bbatch / 4) };
 
 	scope_open();
 	part = tensor_empty(F32, splits, g->batch, g->rows, d->kh, d->kw * g->c);
 	gpu_run(&(struct gpu_call){ .kernel = (gemm_on_cpu() ? cpu : gpu)[dt],
 	    .arg = { tensor_arg(g->a), tensor_arg(g->b), tensor_arg(part) }, .nargs = 3,
-	    .spec = { (uint32_t)lanes, (uint32_t)tm, lines }, .nspec = gemm_on_cpu() ? 3 : 0, .push = &p,
-	    .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
+	    .spec = { (uint32_t)lanes, (uint32_t)tm, lines }, .nspec = gemm_on_cpu() ? 3 : 0,
+	    .push = &p, .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
 	        (uint32_t)ceil_div(g->rows, tm), (uint32_t)(g->batch * splits) },
 	    .flops = 8 * (double)(g->batch * g->rows * nq) * (double)pixels,
 	    .bytes = (double)(g->a->n + g->b->n) * (double)dtype_size(dt) + (double)part->n * 4 });

@@ -49,7 +49,8 @@ op_gather_rows(struct tensor *table, struct tensor *ids)
 	    .arg = { tensor_arg(table), tensor_arg(ids), tensor_arg(y) }, .nargs = 3, .push = &p,
 	    .npush = sizeof(p), .groups = { gpu_groups(p.n, FLAT_STEP) },
 	    .bytes = 2 * (double)ids->n * (double)bytes });
-	n = op_done("op_gather_rows", y, &table, 1, dtype_is_float(table->dtype) ? gather_back : NULL);
+	n = op_done("op_gather_rows", y, &table, 1, dtype_is_float(table->dtype) ? gather_back
+	    : NULL);
 	if (n)
 		node_save(n, ids);
 	return y;
@@ -65,7 +66,8 @@ scatter_back(struct node *n, struct tensor *gy, struct tensor **g)
 static struct tensor *
 scatter_rows(struct tensor *x, struct tensor *ids, int64_t rows)
 {
-	static const enum kernel k[3] = { K_SCATTER_ROWS_F32, K_SCATTER_ROWS_F16, K_SCATTER_ROWS_BF16 };
+	static const enum kernel k[3] =
+	    { K_SCATTER_ROWS_F32, K_SCATTER_ROWS_F16, K_SCATTER_ROWS_BF16 };
 	int64_t width = x->dim[x->ndim - 1];
 	struct tensor *y = tensor_full(x->dtype, 2, (int64_t[]){ rows, width }, 0);
 	struct node *n;
@@ -74,7 +76,8 @@ scatter_rows(struct tensor *x, struct tensor *ids, int64_t rows)
 	} p = { (uint32_t)ids->n, (uint32_t)width, (uint32_t)rows };
 
 	if (ids->n > MAX_LOOP)
-		op_die("op_gather_rows", "gradient for %lld ids: more than %d", (long long)ids->n, MAX_LOOP);
+		op_die("op_gather_rows", "gradient for %lld ids: more than %d", (long long)ids->n,
+		    MAX_LOOP);
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype],
 	    .arg = { tensor_arg(x), tensor_arg(ids), tensor_arg(y) }, .nargs = 3, .push = &p,
 	    .npush = sizeof(p), .groups = { gpu_groups((uint64_t)x->n, 64) },
@@ -102,7 +105,8 @@ op_argmax(struct tensor *x, int axis)
 	axis = want_axis("op_argmax", x, axis);
 	around_axis(x, axis, &outer, &inner);
 	if (x->dim[axis] > MAX_LOOP || x->n >= (int64_t)1 << 32)
-		op_die("op_argmax", "over axis %d of %s: more than %d", axis, tensor_shape(x), MAX_LOOP);
+		op_die("op_argmax", "over axis %d of %s: more than %d", axis, tensor_shape(x),
+		    MAX_LOOP);
 	for (int i = 0; i < x->ndim; i++)
 		if (i != axis)
 			dim[nd++] = x->dim[i];
@@ -125,7 +129,8 @@ pick_back(struct node *n, struct tensor *gy, struct tensor **g)
 	g[0] = pick(gy, n->save[0], (int)n->i[0], n->i[1], !n->i[2]);
 }
 
-/* The values at `at` along axis (of len), left as 1; place: back to where they were, among zeros. */
+/* The values at `at` along axis (of len), left as 1; place: back to where they were, among
+ * zeros. */
 static struct tensor *
 pick(struct tensor *x, struct tensor *at, int axis, int64_t len, bool place)
 {
@@ -193,8 +198,9 @@ op_one_hot(struct tensor *labels, int classes)
 		dim[i] = labels->dim[i];
 	dim[labels->ndim] = classes;
 	y = tensor_new(F32, labels->ndim + 1, dim);
-	gpu_run(&(struct gpu_call){ .kernel = K_ONE_HOT, .arg = { tensor_arg(labels), tensor_arg(y) },
-	    .nargs = 2, .push = &p, .npush = sizeof(p), .groups = { gpu_groups(p.n, FLAT_STEP) },
+	gpu_run(&(struct gpu_call){ .kernel = K_ONE_HOT,
+	    .arg = { tensor_arg(labels), tensor_arg(y) }, .nargs = 2, .push = &p,
+	    .npush = sizeof(p), .groups = { gpu_groups(p.n, FLAT_STEP) },
 	    .bytes = 4 * (double)(labels->n + y->n) });
 	return y;
 }

@@ -7,8 +7,8 @@ in_f32(struct tensor *x)
 	return x->dtype == F32 ? x : op_cast(x, F32);
 }
 
-/* sum over rows of -w[label] log softmax(x)[label], divided by the sum of the w[label]: a one-hot matrix
- * times w picks both. A class to be ignored has weight 0. */
+/* sum over rows of -w[label] log softmax(x)[label], divided by the sum of the w[label]: a one-hot
+ * matrix times w picks both. A class to be ignored has weight 0. */
 struct tensor *
 op_cross_entropy(struct tensor *x, struct tensor *labels, struct tensor *weight, int ignore)
 {
@@ -17,9 +17,11 @@ op_cross_entropy(struct tensor *x, struct tensor *labels, struct tensor *weight,
 
 	want_float("op_cross_entropy", x);
 	if (!classes || labels->n * classes != x->n)
-		op_die("op_cross_entropy", "%s with labels %s", tensor_shape(x), tensor_shape(labels));
+		op_die("op_cross_entropy", "%s with labels %s", tensor_shape(x),
+		    tensor_shape(labels));
 	if (weight && (weight->dtype != F32 || weight->n != classes))
-		op_die("op_cross_entropy", "%s with weights %s", tensor_shape(x), tensor_shape(weight));
+		op_die("op_cross_entropy", "%s with weights %s", tensor_shape(x),
+		    tensor_shape(weight));
 	scope_open();
 	w = op_one_hot(labels, classes);
 	if (weight)

@@ -44,8 +44,8 @@ times(const struct times *t, struct tensor *y, const struct pack *p)
 
 	gemm_run(&(struct gemm){ .op = t->op, .grid = grid_rows(t->m),
 	    .a = t->k == k4 ? t->x : rows_resize(t->x, t->k, k4), .cs = k4,
-	    .abatch = t->shared ? 0 : t->m * k4, .w = pack_of(y, p, t->m), .bias = t->bias, .y = z, .ycols = n4,
-	    .ybatch = t->m * n4, .slope = t->slope });
+	    .abatch = t->shared ? 0 : t->m * k4, .w = pack_of(y, p, t->m), .bias = t->bias, .y = z,
+	    .ycols = n4, .ybatch = t->m * n4, .slope = t->slope });
 	pack_done(y);
 	return p->cols == n4 ? z : rows_resize(z, n4, p->cols);
 }
@@ -62,8 +62,8 @@ transposed_times(const char *op, const struct tensor *x, bool shared_x, const st
 		x = rows_resize(x, m, m4);
 	if (n != n4)
 		y = rows_resize(y, n, n4);
-	z = wgrad_run(&(struct wgrad){ .op = op, .grid = grid_rows(k), .a = x, .as = m4, .rows = m, .b = y,
-	    .cs = n4, .c = n4, .batch = batch, .abatch = shared_x ? 0 : k * m4,
+	z = wgrad_run(&(struct wgrad){ .op = op, .grid = grid_rows(k), .a = x, .as = m4, .rows = m,
+	    .b = y, .cs = n4, .c = n4, .batch = batch, .abatch = shared_x ? 0 : k * m4,
 	    .bbatch = shared_y ? 0 : k * n4 });
 	return n == n4 ? z : rows_resize(z, n4, n);
 }
@@ -88,7 +88,8 @@ matmul(struct tensor *x, struct tensor *y, bool ta, bool tb)
 	if (!shared_y) {
 		p.batch = batch;
 		p.xbatch = b.rows * b.cols;
-		return times(&(struct times){ "op_matmul", x, batch, m, k, shared_x, NULL, 1 }, y, &p);
+		return times(&(struct times){ "op_matmul", x, batch, m, k, shared_x, NULL, 1 }, y,
+		    &p);
 	}
 	return times(&(struct times){ "op_matmul", x, 1, a.batch * m, k, false, NULL, 1 }, y, &p);
 }
@@ -117,11 +118,13 @@ matmul_back(struct node *n, struct tensor *gy, struct tensor **g)
 	const bool rows = n->in[1]->ndim == 2 && n->in[0]->ndim > 2 && !ta;
 
 	if (n->need[0])
-		g[0] = sum_batches(ta ? op_matmul(y, gy, tb, true) : op_matmul(gy, y, false, !tb), n->in[0]);
+		g[0] = sum_batches(ta ? op_matmul(y, gy, tb, true) : op_matmul(gy, y, false, !tb),
+		    n->in[0]);
 	if (!n->need[1])
 		return;
 	if (rows)
-		g[1] = tb ? op_matmul(flat(gy), flat(x), true, false) : op_matmul(flat(x), flat(gy), true, false);
+		g[1] = tb ? op_matmul(flat(gy), flat(x), true, false)
+		    : op_matmul(flat(x), flat(gy), true, false);
 	else
 		g[1] = sum_batches(tb ? op_matmul(gy, x, true, ta) : op_matmul(x, gy, !ta, false),
 		    n->in[1]);
@@ -181,8 +184,10 @@ linear(struct tensor *x, struct tensor *w, struct tensor *b, double slope)
 	struct node *n;
 
 	want_same_dtype("op_linear", x, w);
-	if (w->ndim != 2 || x->ndim < 1 || w->dim[1] != in || (b && (b->ndim != 1 || b->dim[0] != out)))
-		op_die("op_linear", "%s by %s, bias %s", tensor_shape(x), tensor_shape(w), tensor_shape(b));
+	if (w->ndim != 2 || x->ndim < 1 || w->dim[1] != in ||
+	    (b && (b->ndim != 1 || b->dim[0] != out)))
+		op_die("op_linear", "%s by %s, bias %s", tensor_shape(x), tensor_shape(w),
+		    tensor_shape(b));
 	p = pack_weight(w, 1);
 	scope_open();
 	y = times(&(struct times){ "op_linear", x, 1, x->n / in, in, false,

@@ -59,8 +59,8 @@ row_access(int64_t channels)
 }
 
 static struct tensor *
-layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct tensor *gy, int64_t rows,
-    int64_t channels)
+layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct tensor *gy,
+    int64_t rows, int64_t channels)
 {
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(LAYER_NORM_DX);
 	enum access access = row_access(channels);
@@ -82,8 +82,8 @@ layer_norm_dx(struct tensor *x, struct tensor *w, struct tensor *stat, struct te
 }
 
 static void
-layer_norm_dw(struct tensor *x, struct tensor *stat, struct tensor *gy, int64_t rows, int64_t channels,
-    struct tensor **dw, struct tensor **db)
+layer_norm_dw(struct tensor *x, struct tensor *stat, struct tensor *gy, int64_t rows,
+    int64_t channels, struct tensor **dw, struct tensor **db)
 {
 	static const enum kernel k[3][3] = KERNELS_BY_ACCESS(LAYER_NORM_DW);
 	struct columns cut = columns_cut("layer_norm", 1, rows, channels, DW_STEPS);
@@ -149,7 +149,8 @@ op_layer_norm(struct tensor *x, struct tensor *w, struct tensor *b, double eps)
 	y = tensor_like(x);
 	stat = tensor_empty(F32, rows, 4);
 	gpu_run(&(struct gpu_call){ .kernel = k[x->dtype][access],
-	    .arg = { tensor_arg(x), tensor_arg(w ? w : stat), tensor_arg(b ? b : stat), tensor_arg(y),
+	    .arg = { tensor_arg(x), tensor_arg(w ? w : stat), tensor_arg(b ? b : stat),
+	    tensor_arg(y),
 	        tensor_arg(stat) },
 	    .nargs = 5, .spec = { group_sum_local(), at_once }, .nspec = 2, .push = &push,
 	    .npush = sizeof(push), .groups = { gpu_groups((uint64_t)rows, at_once) },

@@ -1,4 +1,5 @@
-/* Operands in the layout that the product kernels read, and copies that change the length of rows. */
+/* Operands in the layout that the product kernels read, and copies that change the length of
+ * rows. */
 #include "tensor/gemm.h"
 
 #include "base/mem.h"
@@ -23,7 +24,8 @@ gemm_unit(enum dtype d)
 struct grid
 grid_rows(int64_t rows)
 {
-	return (struct grid){ .n = rows, .oh = 1, .ow = 1, .ih = 1, .iw = 1, .kh = 1, .kw = 1, .stride = 1,
+	return (struct grid){ .n = rows, .oh = 1, .ow = 1, .ih = 1, .iw = 1, .kh = 1, .kw = 1,
+	    .stride = 1,
 		.dil = 1 };
 }
 
@@ -39,7 +41,8 @@ thin_columns(int64_t cols)
 static void
 split_columns(struct packed *w, enum gpu_mem kind)
 {
-	const int64_t cols = w->p.cols, lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup : GPU_LANES / 4;
+	const int64_t cols = w->p.cols, lanes = gemm_on_cpu() ? (int64_t)gpu_info()->subgroup
+	    : GPU_LANES / 4;
 	const int64_t rest = cols % (4 * lanes);
 	int64_t at = 0, col = 0;
 
@@ -51,7 +54,8 @@ split_columns(struct packed *w, enum gpu_mem kind)
 		else
 			col = cols;
 		if (col)
-			w->panel[w->npanel++] = (struct panel){ .cols = col, .lanes = (uint32_t)lanes, .nc = 4 };
+			w->panel[w->npanel++] = (struct panel){ .cols = col,
+				.lanes = (uint32_t)lanes, .nc = 4 };
 		if (col < cols)
 			w->panel[w->npanel++] = (struct panel){ .col = col, .cols = cols - col,
 				.lanes = thin_columns(cols - col), .nc = 1 };
@@ -75,16 +79,17 @@ move_panel(const struct tensor *x, const struct packed *w, const struct panel *q
 	static const enum kernel k[2] = { K_PACK_ROWS, K_PACK_ROWS_T };
 	const struct pack *p = &w->p;
 	const int64_t kt = gemm_unit(x->dtype), batch = p->batch ? p->batch : 1;
-	const int64_t padded = round_up(q->cols, (int64_t)q->lanes * q->nc), from = p->base + q->col * p->sn;
+	const int64_t padded = round_up(q->cols, (int64_t)q->lanes * q->nc),
+	              from = p->base + q->col * p->sn;
 	const uint64_t down = (uint64_t)(w->groups + MOVES - 1) / MOVES;
 	const struct {
 		uint32_t cols, padded, lanes, nc, groups, cg, taps, tw;
 		int32_t base, sy, sx, sn;
 		uint32_t xbatch, ybatch;
 	} push = { (uint32_t)q->cols, (uint32_t)padded, q->lanes, q->nc, (uint32_t)w->groups,
-		(uint32_t)(p->ch / kt), (uint32_t)(p->th * p->tw), (uint32_t)p->tw, (int32_t)(from / kt),
-		(int32_t)(p->sy / kt), (int32_t)(p->sx / kt), (int32_t)(p->sn / kt),
-		(uint32_t)(p->xbatch / kt), (uint32_t)q->batch };
+		(uint32_t)(p->ch / kt), (uint32_t)(p->th * p->tw), (uint32_t)p->tw,
+		(int32_t)(from / kt), (int32_t)(p->sy / kt), (int32_t)(p->sx / kt),
+		(int32_t)(p->sn / kt), (uint32_t)(p->xbatch / kt), (uint32_t)q->batch };
 
 	if (p->sc != 1 || ((from | p->ch | p->sy | p->sx | p->sn | p->xbatch) & (kt - 1)) ||
 	    down > gpu_info()->max_groups || (uint64_t)batch > gpu_info()->max_groups)
@@ -112,7 +117,8 @@ pack_panel(const struct tensor *x, const struct packed *w, const struct panel *q
 	} push = { (uint32_t)count, (uint32_t)q->cols, q->lanes, q->nc, (uint32_t)w->groups,
 		(uint32_t)((p->ch + kt - 1) / kt), (uint32_t)p->ch, (uint32_t)(p->th * p->tw),
 		(uint32_t)(p->tw ? p->tw : 1), (int32_t)(p->base + q->col * p->sn), (int32_t)p->sy,
-		(int32_t)p->sx, (int32_t)p->sc, (int32_t)p->sn, (uint32_t)p->xbatch, (uint32_t)q->batch };
+		(int32_t)p->sx, (int32_t)p->sc, (int32_t)p->sn, (uint32_t)p->xbatch,
+		(uint32_t)q->batch };
 	uint32_t how = 0;
 
 	if (four && p->sc == 1 && p->ch % 4 == 0 && p->sn % 4 == 0)
@@ -181,7 +187,8 @@ pack_weight(const struct tensor *w, int64_t groups)
 
 	if (w->ndim == 2)
 		return (struct pack){ .cols = out, .ch = in, .th = 1, .tw = 1, .sc = 1, .sn = in };
-	return (struct pack){ .cols = out, .ch = in, .th = w->dim[1], .tw = w->dim[2], .sy = w->dim[2] * in,
+	return (struct pack){ .cols = out, .ch = in, .th = w->dim[1], .tw = w->dim[2],
+	    .sy = w->dim[2] * in,
 		.sx = in, .sc = 1, .sn = each, .batch = groups, .xbatch = out * each };
 }
 
@@ -189,14 +196,16 @@ pack_weight(const struct tensor *w, int64_t groups)
 static enum packing
 packing_for(const struct tensor *x, const struct pack *p, int64_t rows)
 {
-	const int64_t rest = p->cols % (4 * (int64_t)gpu_info()->subgroup), kt = gemm_unit(x->dtype);
+	const int64_t rest = p->cols % (4 * (int64_t)gpu_info()->subgroup),
+	              kt = gemm_unit(x->dtype);
 
 	/* a copy that stays is made once */
 	if ((x->slot < 0 && !x->requires_grad) || !gemm_on_cpu() || rows > FEW_ROWS ||
-	    p->batch > 1 || p->tag || p->ch % kt || p->cols % 4 || (rest && rest <= 32) || !p->th || !p->tw)
+	    p->batch > 1 || p->tag || p->ch % kt || p->cols % 4 || (rest && rest <= 32) || !p->th ||
+	    !p->tw)
 		return PACKED;
-	if (p->sc == 1 && p->sn % kt == 0 && p->base == 0 && (p->th * p->tw == 1 || (p->sx == p->ch &&
-	    p->sy == p->tw * p->ch)))
+	if (p->sc == 1 && p->sn % kt == 0 && p->base == 0 &&
+	    (p->th * p->tw == 1 || (p->sx == p->ch && p->sy == p->tw * p->ch)))
 		return ALONG_K;
 	if (p->sn == 1 && ((p->base | p->sy | p->sx | p->sc) & 3) == 0)
 		return ALONG_N;
@@ -215,7 +224,8 @@ packed_from(struct tensor *x, const struct tensor *values, const struct pack *p)
 		op_die("pack", "%s is too large", tensor_shape(x));
 	if (!w->buf) {
 		/* an F32 iteration takes two groups */
-		w->groups = round_up(p->th * p->tw * ((p->ch + kt - 1) / kt), x->dtype == F32 ? 2 : 1);
+		w->groups = round_up(p->th * p->tw * ((p->ch + kt - 1) / kt),
+		    x->dtype == F32 ? 2 : 1);
 		split_columns(w, x->buf ? MEM_PACK : MEM_PARAM);
 	}
 	for (int i = 0; i < w->npanel && !fresh && !gpu_counts(); i++)
@@ -238,19 +248,23 @@ pack_of(struct tensor *x, const struct pack *p, int64_t rows)
 		w->buf = gbuf_ref(x->buf);
 		w->how = how;
 		w->npanel = 1;
-		w->panel[0] = (struct panel){ .cols = p->cols, .lanes = (uint32_t)gpu_info()->subgroup, .nc = 4,
-			.off = (int64_t)x->off, .bytes = x->n * (int64_t)dtype_size(x->dtype) };
+		w->panel[0] = (struct panel){ .cols = p->cols,
+			.lanes = (uint32_t)gpu_info()->subgroup, .nc = 4, .off = (int64_t)x->off,
+			.bytes = x->n * (int64_t)dtype_size(x->dtype) };
 	}
 	return w;
 }
 
-/* [O,3,KW,I] -> [O,2,KW,I]: taps that fall on the same pixel of the smaller image, for output rows 2y + r. */
+/* [O,3,KW,I] -> [O,2,KW,I]: taps that fall on the same pixel of the smaller image, for output rows
+ * 2y + r. */
 static struct tensor *
 fold_taps(struct tensor *w, int64_t r)
 {
-	struct tensor *first = op_slice(w, 1, 0, 1), *mid = op_slice(w, 1, 1, 1), *last = op_slice(w, 1, 2, 1);
+	struct tensor *first = op_slice(w, 1, 0, 1), *mid = op_slice(w, 1, 1, 1),
+	              *last = op_slice(w, 1, 2, 1);
 
-	return op_concat((struct tensor *[]){ r ? op_add(first, mid) : first, r ? last : op_add(mid, last) }, 2, 1);
+	return op_concat((struct tensor *[]){ r ? op_add(first, mid) : first,
+	    r ? last : op_add(mid, last) }, 2, 1);
 }
 
 const struct packed *
@@ -315,7 +329,8 @@ pack_depthwise(struct tensor *x)
 	return (struct gpu_arg){ w->buf, 0, (size_t)w->panel[0].bytes };
 }
 
-/* y [batch * rows, to] from x, whose value (b, r, c) is b each + r sr + c sc; zeros from c = from on. */
+/* y [batch * rows, to] from x, whose value (b, r, c) is b each + r sr + c sc; zeros from c = from
+ * on. */
 static struct tensor *
 copy_rows(const struct tensor *x, int64_t batch, int64_t rows, int64_t from, int64_t to, int64_t sr,
     int64_t sc)
@@ -324,14 +339,16 @@ copy_rows(const struct tensor *x, int64_t batch, int64_t rows, int64_t from, int
 	struct tensor *y = tensor_empty(x->dtype, batch * rows, to);
 	const struct {
 		uint32_t count, from, to, rows, each, sr, sc, last;
-	} p = { (uint32_t)y->n, (uint32_t)from, (uint32_t)to, (uint32_t)rows, (uint32_t)(x->n / batch),
+	} p = { (uint32_t)y->n, (uint32_t)from, (uint32_t)to, (uint32_t)rows,
+	    (uint32_t)(x->n / batch),
 		(uint32_t)sr, (uint32_t)sc, (uint32_t)(x->n - 1) };
 
 	if (y->n >= UINT32_MAX || x->n >= UINT32_MAX)
 		op_die("copy", "%s is too large", tensor_shape(x));
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for("copy", k, x->dtype),
-	    .arg = { tensor_arg(x), tensor_arg(y) }, .nargs = 2, .spec = { LOCAL }, .nspec = 1, .push = &p,
-	    .npush = sizeof(p), .groups = { gpu_groups((uint64_t)(y->n + 3) / 4, LOCAL) },
+	    .arg = { tensor_arg(x), tensor_arg(y) }, .nargs = 2, .spec = { LOCAL }, .nspec = 1,
+	    .push = &p, .npush = sizeof(p),
+	    .groups = { gpu_groups((uint64_t)(y->n + 3) / 4, LOCAL) },
 	    .bytes = (double)(x->n + y->n) * (double)dtype_size(x->dtype) });
 	return y;
 }

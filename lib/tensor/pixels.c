@@ -18,7 +18,8 @@ pixel_call(const char *op, const struct tensor *y, struct pixel_push *p)
 	if (y->n == 0 || y->dim[0] > 65535 || y->dim[1] > 65535 ||
 	    y->n / y->dim[3] * cols >= (int64_t)1 << 31)
 		op_die(op, "%s: empty or too large", tensor_shape(y));
-	while (local > gpu_info()->subgroup && (across + local - 1) / local * local * 7 > across * 8)
+	while (
+	    local > gpu_info()->subgroup && (across + local - 1) / local * local * 7 > across * 8)
 		local /= 2;
 	p->cols = fastdiv((uint32_t)cols);
 	p->across = (uint32_t)across;

@@ -19,8 +19,8 @@ windows(const char *op, const struct tensor *x, int axis, struct pool p)
 	int64_t room = x->dim[axis] + 2 * p.pad - p.k;
 
 	if (room < 0)
-		op_die(op, "%s: smaller than the window of %d with padding %d", tensor_shape(x), p.k,
-		    p.pad);
+		op_die(op, "%s: smaller than the window of %d with padding %d", tensor_shape(x),
+		    p.k, p.pad);
 	return room / p.stride + 1;
 }
 
@@ -148,7 +148,8 @@ op_max_pool2d(struct tensor *x, int k, int stride, int pad)
 	check(op, x, p);
 	if (k > MAX_WINDOW)
 		op_die(op, "a window of %d: more than %d", k, MAX_WINDOW);
-	y = tensor_empty(x->dtype, x->dim[0], windows(op, x, 1, p), windows(op, x, 2, p), x->dim[3]);
+	y = tensor_empty(x->dtype, x->dim[0], windows(op, x, 1, p), windows(op, x, 2, p),
+	    x->dim[3]);
 	if (record)
 		index = tensor_empty(I32, x->dim[0], y->dim[1], y->dim[2],
 		    x->dim[3] % 4 ? x->dim[3] : x->dim[3] / 4);

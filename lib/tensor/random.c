@@ -13,7 +13,8 @@ random_f32(const char *op, enum kernel k, int ndim, const int64_t *dim, uint64_t
 	if (y->n >= (int64_t)1 << 32)
 		op_die(op, "%s is too large", tensor_shape(y));
 	gpu_run(&(struct gpu_call){ .kernel = k, .arg = { tensor_arg(y) }, .nargs = 1, .push = &p,
-	    .npush = sizeof(p), .groups = { gpu_groups(p.groups, FLAT_STEP) }, .bytes = 4 * (double)y->n });
+	    .npush = sizeof(p), .groups = { gpu_groups(p.groups, FLAT_STEP) },
+	    .bytes = 4 * (double)y->n });
 	op_done(op, y, NULL, 0, NULL);
 	return y;
 }

@@ -5,8 +5,8 @@
  */
 #include "tensor/elementwise.h"
 
-/* Rows up to SHORT long (or MEDIUM, where there are enough for all lanes) are summed an invocation each,
- * longer ones by subgroups. */
+/* Rows up to SHORT long (or MEDIUM, where there are enough for all lanes) are summed an invocation
+ * each, longer ones by subgroups. */
 enum { SHORT = 32, MEDIUM = 160 };
 
 static uint64_t
@@ -93,7 +93,8 @@ sum_cols(struct tensor *x, struct tensor *y, uint64_t outer, uint64_t len, uint6
 
 /* Sums the middle of [outer, len, inner] (of x y, where y is given): [outer, inner] f32. */
 static struct tensor *
-sum_middle(struct tensor *x, struct tensor *y, int64_t outer, int64_t len, int64_t inner, double scale)
+sum_middle(struct tensor *x, struct tensor *y, int64_t outer, int64_t len, int64_t inner,
+    double scale)
 {
 	uint64_t r = (uint64_t)len, in = (uint64_t)inner, out = (uint64_t)outer, pieces = 1;
 

@@ -27,7 +27,8 @@ run_twice(struct tensor *x, struct tensor *y, bool spread)
 }
 
 
-/* Input per output along an axis of n in and m out; 0 where corners are aligned and there is one. */
+/* Input per output along an axis of n in and m out; 0 where corners are aligned and there is
+ * one. */
 static float
 step_of(enum mode mode, int64_t n, int64_t m)
 {
@@ -52,8 +53,8 @@ run(struct tensor *x, struct tensor *y, enum mode mode, bool spread)
 		{ KERNELS_BY_ACCESS(RESIZE_BILINEAR), KERNELS_BY_ACCESS(RESIZE_BILINEAR_SPREAD) } };
 	const struct tensor *in = spread ? y : x, *out = spread ? x : y;
 	struct push push = { .height = fastdiv((uint32_t)y->dim[1]),
-		.width = fastdiv((uint32_t)y->dim[2]), .h = (int32_t)x->dim[1], .w = (int32_t)x->dim[2],
-		.step_y = step_of(mode, in->dim[1], out->dim[1]),
+		.width = fastdiv((uint32_t)y->dim[2]), .h = (int32_t)x->dim[1],
+		.w = (int32_t)x->dim[2], .step_y = step_of(mode, in->dim[1], out->dim[1]),
 		.step_x = step_of(mode, in->dim[2], out->dim[2]),
 		.half = mode == BILINEAR_CORNERS ? 0 : 0.5f };
 	struct gpu_call c;
@@ -81,8 +82,8 @@ reach(int64_t n, int64_t m)
 	return 2 * ((m + n - 1) / n) + 4;
 }
 
-/* The transpose, from gy to an image of h by w: in one pass, or axis by axis and in f32 where a value
- * would gather from very many. */
+/* The transpose, from gy to an image of h by w: in one pass, or axis by axis and in f32 where a
+ * value would gather from very many. */
 static struct tensor *
 spread(struct tensor *gy, int64_t h, int64_t w, enum mode mode)
 {
@@ -136,7 +137,8 @@ resize(struct tensor *x, int64_t h, int64_t w, enum mode mode)
 	struct node *nd;
 
 	want_image("resize", x);
-	if (h < 1 || w < 1 || h * x->dim[1] >= (int64_t)1 << 31 || w * x->dim[2] >= (int64_t)1 << 31)
+	if (h < 1 || w < 1 || h * x->dim[1] >= (int64_t)1 << 31 ||
+	    w * x->dim[2] >= (int64_t)1 << 31)
 		op_die("resize", "%s to %lld by %lld", tensor_shape(x), (long long)h, (long long)w);
 	y = tensor_empty(x->dtype, x->dim[0], h, w, x->dim[3]);
 	run(x, y, mode, false);

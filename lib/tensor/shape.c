@@ -1,6 +1,6 @@
 /*
- * Moving values about. Each op is a strided copy, and each one's gradient another of these: permute's
- * the inverse permutation, slice's a placing among zeros, concat's slices.
+ * Moving values about. Each op is a strided copy, and each one's gradient another of these:
+ * permute's the inverse permutation, slice's a placing among zeros, concat's slices.
  */
 #include "tensor/ops.h"
 #include "tensor/strided.h"
@@ -151,8 +151,8 @@ op_slice(struct tensor *x, int axis, int64_t start, int64_t len)
 
 	axis = want_axis("op_slice", x, axis);
 	if (start < 0 || len <= 0 || start > x->dim[axis] - len)
-		op_die("op_slice", "%lld from %lld along axis %d of %s", (long long)len, (long long)start, axis,
-		    tensor_shape(x));
+		op_die("op_slice", "%lld from %lld along axis %d of %s", (long long)len,
+		    (long long)start, axis, tensor_shape(x));
 	m.before[axis] = -start;
 	m.after[axis] = start + len - x->dim[axis];
 	return window("op_slice", x, &m);
@@ -199,7 +199,8 @@ op_concat(struct tensor *const *x, int nx, int axis)
 		for (int j = 0; fits && j < x[0]->ndim; j++)
 			fits = j == axis || x[i]->dim[j] == dim[j];
 		if (!fits)
-			op_die("op_concat", "%s and %s along axis %d", tensor_shape(x[0]), tensor_shape(x[i]), axis);
+			op_die("op_concat", "%s and %s along axis %d", tensor_shape(x[0]),
+			    tensor_shape(x[i]), axis);
 		dim[axis] += x[i]->dim[axis];
 	}
 	y = tensor_new(x[0]->dtype, x[0]->ndim, dim);

@@ -8,7 +8,8 @@ enum { FEW = 32 }; /* columns up to which an invocation takes a row of its own *
 static struct tensor *
 run(const char *op, enum mode mode, struct tensor *x, struct tensor *g)
 {
-	static const enum kernel k[2][3][2] = { KERNELS_BY_DTYPE(SOFTMAX), KERNELS_BY_DTYPE(SOFTMAX_ODD) };
+	static const enum kernel k[2][3][2] =
+	    { KERNELS_BY_DTYPE(SOFTMAX), KERNELS_BY_DTYPE(SOFTMAX_ODD) };
 	struct tensor *y = tensor_like(x);
 	uint64_t len = (uint64_t)x->dim[x->ndim - 1], rows = (uint64_t)x->n / len;
 	bool odd = len % 4 != 0, each = len <= FEW || !gpu_info()->shuffle;
@@ -22,9 +23,10 @@ run(const char *op, enum mode mode, struct tensor *x, struct tensor *g)
 		op_die(op, "%s is too large", tensor_shape(x));
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for(op, k[odd], x->dtype),
 	    .arg = { tensor_arg(x), tensor_arg(g), tensor_arg(y) }, .nargs = 3,
-	    .spec = { lanes, mode, each, few ? p.len : 0 }, .nspec = 4, .push = &p, .npush = sizeof(p),
-	    .groups = { gpu_groups(rows, each ? lanes : 1) }, .flops = 4 * (double)x->n,
-	    .bytes = (double)x->n * (double)dtype_size(x->dtype) * (x == g ? 2 : 3) });
+	    .spec = { lanes, mode, each, few ? p.len : 0 }, .nspec = 4, .push = &p,
+	    .npush = sizeof(p), .groups = { gpu_groups(rows, each ? lanes : 1) },
+	    .flops = 4 * (double)x->n, .bytes = (double)x->n * (double)dtype_size(x->dtype) *
+	    (x == g ? 2 : 3) });
 	return y;
 }
 

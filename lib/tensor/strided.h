@@ -4,8 +4,8 @@
 
 #include "tensor/op.h"
 
-/* For every index of dim: y[y0 + index . ys] = x[x0 + index . xs], counted in elements of the one type
- * that x and y have. Strides may be negative or 0 (x's). Off the tape. */
+/* For every index of dim: y[y0 + index . ys] = x[x0 + index . xs], counted in elements of the one
+ * type that x and y have. Strides may be negative or 0 (x's). Off the tape. */
 struct strided {
 	int nd;
 	int64_t dim[TENSOR_MAXDIM], xs[TENSOR_MAXDIM], ys[TENSOR_MAXDIM], x0, y0;

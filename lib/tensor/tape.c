@@ -1,8 +1,8 @@
 /*
  * The tape. Each recorded output refers to its node, each node to its inputs and to what backward
- * wants, so the graph lives as long as anything in it is reachable. A walk gathers the nodes below an
- * output, latest first: every consumer of a value is passed before its producer, so its gradient is
- * complete when it is used, and dropped right after.
+ * wants, so the graph lives as long as anything in it is reachable. A walk gathers the nodes below
+ * an output, latest first: every consumer of a value is passed before its producer, so its gradient
+ * is complete when it is used, and dropped right after.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -72,8 +72,8 @@ node_unref(struct node *n)
 	busy = false;
 }
 
-/* What a node keeps of an input: a leaf itself; of anything else only shape and place on the tape, so
- * that its memory is free unless somebody saves it. */
+/* What a node keeps of an input: a leaf itself; of anything else only shape and place on the tape,
+ * so that its memory is free unless somebody saves it. */
 static struct tensor *
 input(struct tensor *t)
 {
@@ -400,7 +400,8 @@ void
 tape_walk(struct tensor *y, struct tensor *gy, struct tensor *const *x, int n, bool leaves,
     bool create_graph, struct tensor **gx)
 {
-	struct walk w = { .x = x, .gx = gx, .nx = n, .leaves = leaves, .create_graph = create_graph };
+	struct walk w = { .x = x, .gx = gx, .nx = n, .leaves = leaves,
+		.create_graph = create_graph };
 
 	want_gradient("backward", y, gy);
 	for (int k = 0; k < n; k++)
@@ -434,8 +435,8 @@ backward_scaled(struct tensor *loss, double seed)
 		    tensor_shape(loss));
 	scope_open();
 	if (loss->node)
-		tape_walk(loss, tensor_full(loss->dtype, loss->ndim, loss->dim, seed), NULL, 0, true, false,
-		    NULL);
+		tape_walk(loss, tensor_full(loss->dtype, loss->ndim, loss->dim, seed), NULL, 0,
+		    true, false, NULL);
 	else
 		leaf_add(loss, tensor_full(loss->dtype, loss->ndim, loss->dim, seed));
 	scope_close();

@@ -39,7 +39,8 @@ tensor_shape(const struct tensor *t)
 	if (!t)
 		return "none";
 	for (int i = 0; i < t->ndim; i++)
-		at += (size_t)snprintf(s + at, 160 - at, "%s%lld", i ? "," : "[", (long long)t->dim[i]);
+		at += (size_t)snprintf(s + at, 160 - at, "%s%lld", i ? "," : "[",
+		    (long long)t->dim[i]);
 	snprintf(s + at, 160 - at, "%s %s%s%.40s", t->ndim ? "]" : "[]", dtypes[t->dtype].name,
 	    t->name ? " " : "", t->name ? t->name : "");
 	return s;
@@ -106,7 +107,8 @@ tensor_in_slab(struct gbuf *slab, size_t off, enum dtype dtype, int ndim, const 
 	struct tensor *t = handle(dtype, ndim, dim);
 
 	if (off % 256 || off > gbuf_size(slab) || bytes_of(t) > gbuf_size(slab) - off)
-		die("tensor_in_slab: %s at %zu of %zu bytes", tensor_shape(t), off, gbuf_size(slab));
+		die("tensor_in_slab: %s at %zu of %zu bytes", tensor_shape(t), off,
+		    gbuf_size(slab));
 	t->buf = gbuf_ref(slab);
 	t->off = off;
 	return t;
@@ -171,7 +173,8 @@ struct gpu_arg
 tensor_arg(const struct tensor *t)
 {
 	if (!t->buf)
-		die("%s %s: its values are not there", t->name ? t->name : "backward:", tensor_shape(t));
+		die("%s %s: its values are not there", t->name ? t->name : "backward:",
+		    tensor_shape(t));
 	return (struct gpu_arg){ t->buf, t->off, bytes_of(t) };
 }
 
@@ -279,8 +282,8 @@ tensor_item(const struct tensor *t)
 	return t->dtype == I32 ? v.i : t->dtype == U8 ? v.u : (double)v.f;
 }
 
-/* y[i] = or += x[i] (the device copies where it can, which is five times as fast as a kernel on lavapipe);
- * whatever lies past y's end is left alone (it may be a slab's next parameter). */
+/* y[i] = or += x[i] (the device copies where it can, which is five times as fast as a kernel on
+ * lavapipe); whatever lies past y's end is left alone (it may be a slab's next parameter). */
 void
 tensor_accumulate(struct tensor *y, const struct tensor *x, bool set)
 {

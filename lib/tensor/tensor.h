@@ -8,8 +8,8 @@
  *	printf("%g\n", tensor_item(loss));               waits; nothing before it did
  *	scope_close();                                   all made since scope_open() is gone
  *
- * A tensor is contiguous, row-major, of up to 6 dimensions. Images are [N,H,W,C] (channels last), conv
- * weights [O,KH,KW,I/groups], linear weights [out,in], sequences [N,T,C].
+ * A tensor is contiguous, row-major, of up to 6 dimensions. Images are [N,H,W,C] (channels last),
+ * conv weights [O,KH,KW,I/groups], linear weights [out,in], sequences [N,T,C].
  *
  * Ownership: an op returns a tensor that belongs to the innermost open scope. Closing a scope drops
  * its tensors' handles, save those handed on by scope_keep; the memory itself goes back to the pool
@@ -19,8 +19,8 @@
  *
  * With no scope open a new tensor is nobody's until it is held.
  *
- * The tape records an op if grads are on and one of its inputs requires them. Backward functions are
- * made of the same ops, so with `create_graph` their results can be differentiated again.
+ * The tape records an op if grads are on and one of its inputs requires them. Backward functions
+ * are made of the same ops, so with `create_graph` their results can be differentiated again.
  *
  * Wrong shapes are bugs of the caller: the program ends naming op and shapes.
  */
@@ -47,11 +47,11 @@ struct tensor {
 	bool requires_grad;
 	struct node *node;             /* what made it; NULL for leaves and without grads */
 	struct tensor *grad;           /* of leaves, after backward(); held */
-	bool stale;                    /* of a gradient: it counts as 0, and the next one replaces it */
+	bool stale;                /* of a gradient: it counts as 0, and the next one replaces it */
 	const char *name;              /* of parameters, for messages; borrowed; may be NULL */
 	int refs;
-	uint64_t version;              /* counts in-place changes (an optimiser step): packed copies of a
-	                                * weight are remade when it moves */
+	uint64_t version;              /* counts in-place changes (an optimiser step): packed copies
+	                                * of a weight are remade when it moves */
 	void *packed;                  /* cache of packed copies, owned by the ops that made them */
 	void (*packed_free)(void *);   /* called with it when the tensor goes */
 	int64_t slot;                  /* its place in the scopes' list; negative: in none */
@@ -61,7 +61,7 @@ size_t dtype_size(enum dtype);
 const char *dtype_name(enum dtype);
 
 /* New tensors of the innermost scope. dims are int64_t. */
-struct tensor *tensor_new(enum dtype, int ndim, const int64_t *dim);          /* contents undefined */
+struct tensor *tensor_new(enum dtype, int ndim, const int64_t *dim);        /* contents undefined */
 struct tensor *tensor_new_for(enum gpu_mem, enum dtype, int ndim, const int64_t *dim);
 #define tensor_empty(dtype, ...) \
 	tensor_new((dtype), (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
@@ -79,10 +79,12 @@ struct tensor *op_reshape(struct tensor *, int ndim, const int64_t *dim);
 #define op_view(x, ...) \
 	op_reshape((x), (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
 	    (int64_t[]){ __VA_ARGS__ })
-/* A part of a held slab as a tensor of its own (parameters in one buffer): off in bytes, 256-aligned. */
-struct tensor *tensor_in_slab(struct gbuf *slab, size_t off, enum dtype, int ndim, const int64_t *dim);
-/* A weight without values of its own, for op_linear ([out,in]) or op_conv2d ([O,KH,KW,I], one group) at
- * inference, and the values put into it in the only form that these read. */
+/* A part of a held slab as a tensor of its own (parameters in one buffer): off in bytes,
+ * 256-aligned. */
+struct tensor *tensor_in_slab(struct gbuf *slab, size_t off, enum dtype, int ndim,
+    const int64_t *dim);
+/* A weight without values of its own, for op_linear ([out,in]) or op_conv2d ([O,KH,KW,I], one
+ * group) at inference, and the values put into it in the only form that these read. */
 struct tensor *tensor_shell(enum dtype, int ndim, const int64_t *dim);
 void tensor_pack(struct tensor *shell, const struct tensor *values);
 /* The same values, cut off from the tape. */
@@ -90,7 +92,8 @@ struct tensor *tensor_detach(struct tensor *);
 
 struct tensor *tensor_hold(struct tensor *); /* out of all scopes; returns it */
 struct tensor *tensor_drop(struct tensor *); /* ends a hold; returns NULL; NULL is fine */
-const char *tensor_shape(const struct tensor *); /* "[2,64,64,3] f32", for messages; a few at a time */
+/* "[2,64,64,3] f32", for messages; a few at a time */
+const char *tensor_shape(const struct tensor *);
 
 void scope_open(void);
 void scope_close(void);
@@ -115,9 +118,9 @@ void backward_scaled(struct tensor *loss, double seed);
  * results are themselves on the tape. The graph is kept when create_graph, freed otherwise. */
 void grad_of(struct tensor *y, struct tensor *gy, struct tensor *const *x, int n, bool create_graph,
     struct tensor **gx);
-/* Runs fn(ctx, in, n) without saving its activations; backward() runs it again (grad_of does not pass
- * through it). fn must be a function of `in` and of held parameters only (dropout by seed is fine), and
- * ctx must live until then; n <= NODE_MAXIN. */
+/* Runs fn(ctx, in, n) without saving its activations; backward() runs it again (grad_of does not
+ * pass through it). fn must be a function of `in` and of held parameters only (dropout by seed is
+ * fine), and ctx must live until then; n <= NODE_MAXIN. */
 struct tensor *checkpoint(struct tensor *(*fn)(void *ctx, struct tensor **in, int n), void *ctx,
     struct tensor **in, int n);
 /* In the second run of a checkpoint's fn: running statistics have been moved already. */
@@ -128,9 +131,9 @@ bool checkpoint_again(void);
 enum { NODE_MAXIN = 10, NODE_MAXSAVE = 12 };
 
 /* An entry of the tape. back() reads gy and what was saved, and sets gx[i] for every input with
- * need[i] (leaving NULL means zero), by ops: under create_graph those are recorded in turn. in[i] has
- * shape, type and place on the tape, but no values unless it is a leaf: those that back() wants are
- * to be saved. */
+ * need[i] (leaving NULL means zero), by ops: under create_graph those are recorded in turn. in[i]
+ * has shape, type and place on the tape, but no values unless it is a leaf: those that back() wants
+ * are to be saved. */
 struct node {
 	const char *op;
 	void (*back)(struct node *, struct tensor *gy, struct tensor **gx);
@@ -161,8 +164,8 @@ struct tensor *tensor_ref(struct tensor *);
 void tensor_unref(struct tensor *); /* NULL is fine */
 /* Another handle of the same memory, on the tape as t is; of the innermost scope. */
 struct tensor *tensor_alias(struct tensor *t);
-/* y += x, or y = x when `set`, elementwise in place: y F32, x any float type, as many elements. Bumps
- * y's version. */
+/* y += x, or y = x when `set`, elementwise in place: y F32, x any float type, as many elements.
+ * Bumps y's version. */
 void tensor_accumulate(struct tensor *y, const struct tensor *x, bool set);
 
 #endif

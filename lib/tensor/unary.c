@@ -20,9 +20,9 @@ unary_run(const char *op, uint32_t code, struct tensor *x, double a, double b)
 		op_die(op, "%s is too large", tensor_shape(x));
 	y = tensor_like(x);
 	gpu_run(&(struct gpu_call){ .kernel = kernel_for(op, k, x->dtype),
-	    .arg = { tensor_arg(x), tensor_arg(y) }, .nargs = 2, .spec = { code }, .nspec = 1, .push = &p,
-	    .npush = sizeof(p), .groups = { gpu_groups(p.groups, FLAT_STEP) }, .flops = (double)x->n,
-	    .bytes = 2 * (double)x->n * (double)dtype_size(x->dtype) });
+	    .arg = { tensor_arg(x), tensor_arg(y) }, .nargs = 2, .spec = { code }, .nspec = 1,
+	    .push = &p, .npush = sizeof(p), .groups = { gpu_groups(p.groups, FLAT_STEP) },
+	    .flops = (double)x->n, .bytes = 2 * (double)x->n * (double)dtype_size(x->dtype) });
 	return y;
 }
 

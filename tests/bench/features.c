@@ -1,4 +1,5 @@
-/* features NETWORK WEIGHTS [BATCH [RUNS]]: seconds of a batch through a network that makes features. */
+/* features NETWORK WEIGHTS [BATCH [RUNS]]: seconds of a batch through a network that makes
+ * features. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/progress.h"

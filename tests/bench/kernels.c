@@ -1,8 +1,8 @@
 /*
  * kernels [-d DEVICE] [--dtype f32|f16|bf16] [WORD ...]: each kernel at the shapes that matter, as
- * GFLOP/s or GB/s and as a share of this device's ceiling, measured first. The share is the time that
- * the ceilings allow (the larger of arithmetic and memory) over the time taken. With words, only the
- * cases whose name holds one of them.
+ * GFLOP/s or GB/s and as a share of this device's ceiling, measured first. The share is the time
+ * that the ceilings allow (the larger of arithmetic and memory) over the time taken. With words,
+ * only the cases whose name holds one of them.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -23,7 +23,8 @@ static struct {
 } o = { .runs = 7 };
 
 static const struct opt table[] = {
-	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "its number, part of its name, or cpu", 0, 0 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE",
+	    "its number, part of its name, or cpu", 0, 0 },
 	{ 0, "dtype", OPT_CHOICE, &o.dtype, "f32|f16|bf16", "storage of the tensors", 0, 0 },
 	{ 'n', "runs", OPT_INT, &o.runs, "N", "timed runs of each case", 1, 1000 },
 	{ 0 },
@@ -184,7 +185,8 @@ static const struct bench cases[] = {
 	{ "layer norm 4096x1280", { "4096,1280", "1280", "1280" }, layer_norm, true },
 	{ "max pool 4x128x128x64", { "4,128,128,64" }, max_pool, true },
 	{ "upsample 4x64x64x128", { "4,64,64,128" }, upsample, true },
-	{ "attention 4096x320, 8 heads", { "1,4096,320", "1,4096,320", "1,4096,320" }, attention, true },
+	{ "attention 4096x320, 8 heads", { "1,4096,320", "1,4096,320", "1,4096,320" }, attention,
+	    true },
 };
 
 static bool
@@ -209,9 +211,9 @@ report(const char *name)
 			continue;
 		best = p->flops / ceil_.flops > p->bytes / ceil_.bytes ? p->flops / ceil_.flops
 		                                                      : p->bytes / ceil_.bytes;
-		printf("%-30s %-26s %9.1f us %8.2f GFLOP/s %7.2f GB/s  %5.2f of the ceiling\n", name,
-		    gpu_kernel_name((enum kernel)k), 1e6 * s / (double)p->n, p->flops / s * 1e-9,
-		    p->bytes / s * 1e-9, best / s);
+		printf("%-30s %-26s %9.1f us %8.2f GFLOP/s %7.2f GB/s  %5.2f of the ceiling\n",
+		    name, gpu_kernel_name((enum kernel)k), 1e6 * s / (double)p->n,
+		    p->flops / s * 1e-9, p->bytes / s * 1e-9, best / s);
 		name = "";
 	}
 }
@@ -289,9 +291,11 @@ main(int argc, char **argv)
 	gpu_open(o.device);
 	dt = o.dtype == 0 ? F32 : o.dtype == 1 ? F16 : BF16;
 	ceiling_measure(&ceil_);
-	printf("%s, %s\nceilings: %.1f GFLOP/s of f32 multiply-add, %.2f GB/s copied (read + write), "
-	       "%.2f GB/s within the cache\n", gpu_info()->name, gpu_info()->driver, ceil_.flops * 1e-9,
-	    ceil_.bytes * 1e-9, ceil_.cached * 1e-9);
+	printf(
+	    "%s, %s\nceilings: %.1f GFLOP/s of f32 multiply-add, %.2f GB/s copied (read + write), "
+	    "%.2f GB/s within the cache\n",
+	    gpu_info()->name, gpu_info()->driver, ceil_.flops * 1e-9, ceil_.bytes * 1e-9,
+	    ceil_.cached * 1e-9);
 	if (wanted("small dispatches", argv))
 		dispatches();
 	gpu_profile(true);

@@ -19,14 +19,16 @@ main(int argc, char **argv)
 		die("usage: kmeans DATA.npy FIRST.npy");
 	if (npy_read(&x, argv[1]) || npy_read(&first, argv[2]))
 		die("%s", errmsg());
-	if (x.dtype != ST_F32 || first.dtype != ST_F32 || x.ndim != 2 || first.ndim != 2 || x.dim[1] != first.dim[1])
+	if (x.dtype != ST_F32 || first.dtype != ST_F32 || x.ndim != 2 || first.ndim != 2 ||
+	    x.dim[1] != first.dim[1])
 		die("want rows of 32-bit floats, as many in both files");
 	gpu_open(NULL);
 	start = now_s();
-	if (kmeans_fit(&m, x.data, x.dim[0], x.dim[1], &(struct kmeans_opts){ .k = first.dim[0], .iterations = 300,
-	    .first = first.data }))
+	if (kmeans_fit(&m, x.data, x.dim[0], x.dim[1],
+	    &(struct kmeans_opts){ .k = first.dim[0], .iterations = 300, .first = first.data }))
 		die("%s", errmsg());
-	printf("%.2f s, %lld iterations, inertia %.9g\n", now_s() - start, (long long)m.iterations, m.inertia);
+	printf("%.2f s, %lld iterations, inertia %.9g\n", now_s() - start, (long long)m.iterations,
+	    m.inertia);
 	kmeans_release(&m);
 	gpu_close();
 	free((void *)x.data);

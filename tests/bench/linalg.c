@@ -1,7 +1,8 @@
 /*
- * linalg: the linear algebra of metrics. `linalg eigen N FILE.npy` says how many seconds the eigenvalues and
- * vectors of a symmetric matrix take; `linalg frechet MU1 SIGMA1 MU2 SIGMA2` (.npy) a Fréchet distance and
- * its value; `linalg neighbours N D` precision and the like of two sets of N random rows.
+ * linalg: the linear algebra of metrics. `linalg eigen N FILE.npy` says how many seconds the
+ * eigenvalues and vectors of a symmetric matrix take; `linalg frechet MU1 SIGMA1 MU2 SIGMA2` (.npy)
+ * a Fréchet distance and its value; `linalg neighbours N D` precision and the like of two sets of N
+ * random rows.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -55,7 +56,8 @@ distance(char **path)
 	for (int i = 0; i < 4; i++)
 		m[i] = matrix(path[i], &d);
 	start = now_s();
-	if (gauss_from_sigma(&a, m[0], m[1], d) || gauss_from_sigma(&b, m[2], m[3], d) || frechet(&a, &b, &f))
+	if (gauss_from_sigma(&a, m[0], m[1], d) || gauss_from_sigma(&b, m[2], m[3], d) ||
+	    frechet(&a, &b, &f))
 		die("%s", errmsg());
 	printf("%.4f %.17g\n", now_s() - start, f.distance);
 	gauss_release(&a);
@@ -91,7 +93,8 @@ neighbours(int64_t n, int64_t d)
 	}
 	within(x[0], r2[0], n, x[1], r2[1], n, d, false, count[0], count[1], count[2]);
 	start = now_s() - start;
-	printf("%.3f s, %.1f GFLOP/s of products\n", start, 6e-9 * (double)n * (double)n * (double)d / start);
+	printf("%.3f s, %.1f GFLOP/s of products\n", start,
+	    6e-9 * (double)n * (double)n * (double)d / start);
 	for (int i = 0; i < 3; i++)
 		free(count[i]);
 	for (int s = 0; s < 2; s++) {

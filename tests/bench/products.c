@@ -1,11 +1,12 @@
 /*
- * products [-d DEVICE]: times one product a line, for peers.py, which interleaves them with others':
+ * products [-d DEVICE]: times one product a line, for peers.py, which interleaves them with
+ * others':
  *
  *	matmul M N K TYPE
  *	conv|convdx|convdw N H W IN OUT K STRIDE GROUPS TYPE
  *
- * (TYPE f32, f16 or bf16; padding K / 2) and writes "wall cpu", in seconds: cpu is what all threads of
- * this process took together. A line seen before finds its tensors and kernels ready.
+ * (TYPE f32, f16 or bf16; padding K / 2) and writes "wall cpu", in seconds: cpu is what all threads
+ * of this process took together. A line seen before finds its tensors and kernels ready.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -76,8 +77,8 @@ find(const char *line)
 		d = strcmp(type, "f16") == 0 ? F16 : strcmp(type, "bf16") == 0 ? BF16 : F32;
 		j.x = rnd(d, 2, (int64_t[]){ v[0], v[2] });
 		j.w = rnd(d, 2, (int64_t[]){ v[1], v[2] });
-	} else if (sscanf(line, "%15s %ld %ld %ld %ld %ld %ld %ld %ld %7s", kind, &v[0], &v[1], &v[2],
-	               &v[3], &v[4], &v[5], &v[6], &v[7], type) == 10) {
+	} else if (sscanf(line, "%15s %ld %ld %ld %ld %ld %ld %ld %ld %7s", kind, &v[0], &v[1],
+	               &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], type) == 10) {
 		int p = (int)v[5] / 2;
 
 		d = strcmp(type, "f16") == 0 ? F16 : strcmp(type, "bf16") == 0 ? BF16 : F32;

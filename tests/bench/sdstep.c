@@ -1,8 +1,8 @@
 /*
- * sdstep [-d DEVICE] [-m NAME] [--batch N] [--side S] [--runs N] [--checkpointing] [--precision P]: seconds
- * of a training step of a U-Net (forward, loss, backward, clipping, AdamW) at latents of S x S, the median
- * after one step to warm up, as a record; with the processor's seconds (all threads), which other load
- * does not stretch. Weights are random.
+ * sdstep [-d DEVICE] [-m NAME] [--batch N] [--side S] [--runs N] [--checkpointing] [--precision P]:
+ * seconds of a training step of a U-Net (forward, loss, backward, clipping, AdamW) at latents of S
+ * x S, the median after one step to warm up, as a record; with the processor's seconds (all
+ * threads), which other load does not stretch. Weights are random.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -25,7 +25,8 @@ static struct {
 } o = { .model = "sd15", .batch = 1, .side = 16, .runs = 3 };
 
 static const struct opt table[] = {
-	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "its number, part of its name, or cpu", 0, 0 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE",
+	    "its number, part of its name, or cpu", 0, 0 },
 	{ 'm', "model", OPT_STR, &o.model, "NAME", "sd15, tiny, ...", 0, 0 },
 	{ 0, "batch", OPT_INT, &o.batch, "N", "latents", 1, 1024 },
 	{ 0, "side", OPT_INT, &o.side, "S", "of the latents", 1, 1024 },
@@ -76,8 +77,8 @@ int
 main(int argc, char **argv)
 {
 	static const enum dtype types[] = { F32, F16, BF16 };
-	const struct optim_conf adamw = { .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
-		.weight_decay = 1e-2 };
+	const struct optim_conf adamw = { .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999,
+		.eps = 1e-8, .weight_decay = 1e-2 };
 	struct sd_step s = { .accumulate = 1, .clip = 1 };
 	struct noise_schedule schedule;
 	struct noise_config noise;
@@ -113,9 +114,11 @@ main(int argc, char **argv)
 	qsort(wall, (size_t)o.runs, sizeof(*wall), by_value);
 	qsort(cpu, (size_t)o.runs, sizeof(*cpu), by_value);
 	gpu_mem(&mem);
-	printf("{\"kind\":\"bench\",\"what\":\"training step of a U-Net\",\"model\":\"%s\",\"batch\":%" PRId64
-	    ",\"side\":%" PRId64 ",\"elapsed_s\":%.3f,\"cpu_s\":%.3f,\"memory_bytes\":%" PRIu64 "}\n", o.model,
-	    o.batch, o.side, wall[o.runs / 2], cpu[o.runs / 2], mem.peak_all);
+	printf(
+	    "{\"kind\":\"bench\",\"what\":\"training step of a U-Net\",\"model\":\"%s\",\"batch\":%"
+	    PRId64 ",\"side\":%" PRId64 ",\"elapsed_s\":%.3f,\"cpu_s\":%.3f,\"memory_bytes\":%"
+	    PRIu64 "}\n",
+	    o.model, o.batch, o.side, wall[o.runs / 2], cpu[o.runs / 2], mem.peak_all);
 	sd_step_release(&s);
 	noise_schedule_release(&schedule);
 	unet_release(&net);

@@ -1,7 +1,7 @@
 /*
- * segstep [-d DEVICE] [--arch A] [--encoder E] [--batch N] [--side S] [--runs N]: seconds of a training
- * step of a segmentation net (forward, loss, backward, Adam), the median after one step to warm up,
- * as a record. The peer is `smp_torch.py step N S`.
+ * segstep [-d DEVICE] [--arch A] [--encoder E] [--batch N] [--side S] [--runs N]: seconds of a
+ * training step of a segmentation net (forward, loss, backward, Adam), the median after one step to
+ * warm up, as a record. The peer is `smp_torch.py step N S`.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -21,7 +21,8 @@ static struct {
 } o = { .arch = "unetplusplus", .encoder = "resnet34", .batch = 4, .side = 256, .runs = 5 };
 
 static const struct opt table[] = {
-	{ 'd', "device", OPT_STR, &o.device, "DEVICE", "its number, part of its name, or cpu", 0, 0 },
+	{ 'd', "device", OPT_STR, &o.device, "DEVICE",
+	    "its number, part of its name, or cpu", 0, 0 },
 	{ 0, "arch", OPT_STR, &o.arch, SEGNET_ARCHS, "architecture", 0, 0 },
 	{ 0, "encoder", OPT_STR, &o.encoder, "NAME", "encoder", 0, 0 },
 	{ 0, "batch", OPT_INT, &o.batch, "N", "images", 1, 1024 },
@@ -73,14 +74,16 @@ main(int argc, char **argv)
 	optim_init(&opt, &conf, (struct params *[]){ &net.ps }, 1);
 	scope_open();
 	struct tensor *x = op_normal(4, (int64_t[]){ o.batch, o.side, o.side, 3 }, 1);
-	struct tensor *y = op_greater_s(op_uniform(4, (int64_t[]){ o.batch, o.side, o.side, 1 }, 2), 0.5);
+	struct tensor *y =
+	    op_greater_s(op_uniform(4, (int64_t[]){ o.batch, o.side, o.side, 1 }, 2), 0.5);
 
 	step(&net, &opt, x, y);
 	for (int64_t i = 0; i < o.runs; i++)
 		t[i] = step(&net, &opt, x, y);
 	qsort(t, (size_t)o.runs, sizeof(*t), by_value);
-	printf("{\"kind\":\"bench\",\"name\":\"%s %s, %lld x %lld x %lld\",\"step_s\":%.4g}\n", o.arch,
-	    o.encoder, (long long)o.batch, (long long)o.side, (long long)o.side, t[o.runs / 2]);
+	printf("{\"kind\":\"bench\",\"name\":\"%s %s, %lld x %lld x %lld\",\"step_s\":%.4g}\n",
+	    o.arch, o.encoder, (long long)o.batch, (long long)o.side, (long long)o.side,
+	    t[o.runs / 2]);
 	scope_close();
 	optim_release(&opt);
 	segnet_release(&net);

@@ -1,6 +1,6 @@
 /*
- * Archives: whatever the bytes, nothing but files, folders and links that stay comes out, within the
- * limits, in the folder that was given; and what the log says came out is there.
+ * Archives: whatever the bytes, nothing but files, folders and links that stay comes out, within
+ * the limits, in the folder that was given; and what the log says came out is there.
  */
 #define _GNU_SOURCE /* nftw */
 #include "base/err.h"
@@ -64,7 +64,8 @@ look(const char *path, const struct stat *st, int type, struct FTW *ftw)
 		CHECK(n > 0);
 		to[n] = '\0';
 		CHECK(to[0] != '/');
-		for (char *save, *part = strtok_r(to, "/", &save); part; part = strtok_r(NULL, "/", &save))
+		for (char *save, *part = strtok_r(to, "/", &save); part;
+		     part = strtok_r(NULL, "/", &save))
 			CHECK(strcmp(part, "..") != 0 || depth-- > 0);
 	} else {
 		CHECK(S_ISDIR(st->st_mode));

@@ -70,7 +70,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct csv_opts bads = { .strict = true, .bad_row = bad };
 	struct csv_opts strict = { .strict = true }, none = { 0 };
 	struct rows r = { 0 }, again = { 0 }, lax = { 0 };
-	/* a byte order mark is text when it is not in front: keep it out of the way there and back */
+	/* a byte order mark is text when it is not in front: keep it out of the way there and
+	 * back */
 	bool bom = size >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0;
 
 	if (size > 30000)

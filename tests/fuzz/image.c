@@ -1,7 +1,7 @@
 /*
  * Image decoding: whatever the bytes, an error leaves a message and nothing else, and an image that
- * is taken is whole: it comes back equal from a PNG. PNGs are tried a second time with their chunks'
- * checksums set right, since few changes would get past them.
+ * is taken is whole: it comes back equal from a PNG. PNGs are tried a second time with their
+ * chunks' checksums set right, since few changes would get past them.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -42,7 +42,8 @@ check_whole(const struct image *im)
 	void *p;
 	size_t n;
 
-	CHECK(im->w > 0 && im->h > 0 && (im->c == 1 || im->c == 3) && (im->bits == 8 || im->bits == 16));
+	CHECK(im->w > 0 && im->h > 0 && (im->c == 1 || im->c == 3) &&
+	    (im->bits == 8 || im->bits == 16));
 	CHECK(image_encode(im, "png", 0, NULL, &p, &n) == 0);
 	CHECK(image_decode(&back, p, n, 0, 0, "back") == 0);
 	CHECK(back.w == im->w && back.h == im->h && back.c == im->c && back.bits == im->bits);
@@ -90,7 +91,8 @@ static void
 mend(uint8_t *p, size_t n)
 {
 	for (size_t at = 8; at + 12 <= n;) {
-		size_t len = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+		size_t len = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 |
+		    (size_t)p[at + 2] << 8 | p[at + 3];
 		uint32_t crc;
 
 		if (len > n - at - 12)

@@ -1,6 +1,6 @@
 /*
- * npz and npy: whatever the bytes, an error leaves a message and nothing else; what is taken has every
- * value where it says. Statistics that are taken are of one size and finite.
+ * npz and npy: whatever the bytes, an error leaves a message and nothing else; what is taken has
+ * every value where it says. Statistics that are taken are of one size and finite.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -70,7 +70,8 @@ try_npz(const uint8_t *data, size_t size)
 	if (fset_read_moments(&s, path)) {
 		CHECK(!s.sigma && strncmp(errmsg(), path, strlen(path)) == 0);
 	} else {
-		CHECK(s.d > 0 && s.n >= 0 && isfinite(s.moments.mean[s.d - 1]) && isfinite(s.sigma[s.d * s.d - 1]));
+		CHECK(s.d > 0 && s.n >= 0 && isfinite(s.moments.mean[s.d - 1]) &&
+		    isfinite(s.sigma[s.d * s.d - 1]));
 		CHECK(s.source.network && s.source.preprocess && s.source.weights);
 		fset_release(&s);
 	}

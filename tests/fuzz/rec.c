@@ -1,4 +1,5 @@
-/* Records: what nobody sets passes unchanged, what is set can be read again, bytes else the same. */
+/* Records: what nobody sets passes unchanged, what is set can be read again, bytes else the
+ * same. */
 #include "data/rec.h"
 #include "run.h"
 

@@ -4,9 +4,9 @@
  *
  *	NAME [-t SECONDS] [-n RUNS] [-s SEED] [FILE or FOLDER ...]
  *
- * First every seed file is run as it is, then changed ones, until the time is over or RUNS are done.
- * What an input becomes is a function of SEED and its number. The input that is being run lies in
- * NAME.input: it is there afterwards only if the program crashed.
+ * First every seed file is run as it is, then changed ones, until the time is over or RUNS are
+ * done. What an input becomes is a function of SEED and its number. The input that is being run
+ * lies in NAME.input: it is there afterwards only if the program crashed.
  */
 #ifndef TESTS_FUZZ_RUN_H
 #define TESTS_FUZZ_RUN_H
@@ -79,7 +79,8 @@ static void
 fuzz_change(struct rng *r, uint8_t *p, size_t *len)
 {
 	static const uint64_t odd[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-		0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff };
+		0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
+		0xffffffffffffffff };
 	size_t n = *len, at = n ? rng_below(r, n) : 0, size = n ? 1 + rng_below(r, n - at) : 0;
 
 	uint64_t x;

@@ -58,7 +58,8 @@ cpython(void **state)
 		assert_int_equal(v[i], folder[i]);
 }
 
-/* r = random.Random(2**40 + 7): r.getrandbits(40), r.randrange(10**12), r.getrandbits(64), r.random() */
+/* r = random.Random(2**40 + 7): r.getrandbits(40), r.randrange(10**12), r.getrandbits(64),
+ * r.random() */
 static void
 wide_seeds_and_draws(void **state)
 {

@@ -36,8 +36,10 @@ static void
 untouched_bytes_pass(void **state)
 {
 	static const char *const line[] = {
-		"{}", "{\"a\":1.10,\"b\":12345678901234567890,\"c\":-0}", " { \"a\" : [ 1,2 ] , \"b\":\"\\u00e9\" } ",
-		"{\"a\\u0000\":1,\"a\":\"\\u0000\"}", "{\"\":{\"x\":[{}]}}", "{\"a\":1E+2,\"b\":\"\\/\"}",
+		"{}", "{\"a\":1.10,\"b\":12345678901234567890,\"c\":-0}",
+		    " { \"a\" : [ 1,2 ] , \"b\":\"\\u00e9\" } ",
+		"{\"a\\u0000\":1,\"a\":\"\\u0000\"}", "{\"\":{\"x\":[{}]}}",
+		"{\"a\":1E+2,\"b\":\"\\/\"}",
 	};
 	struct rec r = { 0 };
 
@@ -57,7 +59,8 @@ untouched_bytes_pass(void **state)
 static void
 what_is_no_record(void **state)
 {
-	static const char *const line[] = { "", "[]", "1", "\"a\"", "null", "{\"a\":1}{}", "{\"a\":1,\"a\":1}",
+	static const char *const line[] =
+	    { "", "[]", "1", "\"a\"", "null", "{\"a\":1}{}", "{\"a\":1,\"a\":1}",
 		"{\"a\":1,}" };
 	struct rec r = { 0 };
 
@@ -81,7 +84,9 @@ set_fields_keep_their_place(void **state)
 	rec_set_num(&r, "m", 0.1);
 	rec_set_bool(&r, "t", true);
 	rec_set_raw(&r, "w", "{\"k\":1.0}", 9);
-	assert_written(&r, "{\"a\":1.10,\"b\":7,\"c\":[1, 2],\"n\":\"q\\\"\\n\",\"m\":0.1,\"t\":true,\"w\":{\"k\":1.0}}\n");
+	assert_written(&r,
+	    "{\"a\":1.10,\"b\":7,\"c\":[1, 2],\"n\":\"q\\\"\\n\",\"m\":0.1,\"t\":true,"
+	    "\"w\":{\"k\":1.0}}\n");
 	rec_set_num(&r, "m", 2);
 	rec_del(&r, "a");
 	rec_del(&r, "nothing");
@@ -121,7 +126,9 @@ fields_are_read(void **state)
 	bool b = false;
 
 	(void)state;
-	parse(&r, "{\"s\":\"\\u00e9\\n\",\"p\":\"plain\",\"x\":1.50,\"i\":-3,\"t\":true,\"n\":null,\"o\":{},\"big\":9e20,"
+	parse(&r,
+	    "{\"s\":\"\\u00e9\\n\",\"p\":\"plain\",\"x\":1.50,\"i\":-3,\"t\":true,\"n\":null,"
+	    "\"o\":{},\"big\":9e20,"
 	    "\"z\":\"a\\u0000\",\"k\\u0065y\":1}");
 	assert_string_equal(rec_str(&r, "s"), "\xc3\xa9\n");
 	assert_string_equal(rec_str(&r, "p"), "plain");

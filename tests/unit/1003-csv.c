@@ -105,8 +105,11 @@ rows_whatever_the_pieces(void **state)
 			struct csv_opts o = { .strict = mode == STRICT, .bad_row = show_bad };
 
 			for (size_t piece = 1; piece < 20 && (good[i].mode & mode); piece += 3) {
-				assert_int_equal(read_text(good[i].text, strlen(good[i].text), piece, &o, &sb), 0);
-				assert_string_equal(sb.len ? sb.s : "", good[i].want ? good[i].want : "");
+				assert_int_equal(
+				    read_text(good[i].text, strlen(good[i].text), piece, &o, &sb),
+				    0);
+				assert_string_equal(sb.len ? sb.s : "", good[i].want ? good[i].want
+				    : "");
 			}
 		}
 	}

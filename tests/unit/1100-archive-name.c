@@ -116,7 +116,8 @@ links(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		if ((member_link(t[i].path, t[i].target) == 0) != t[i].ok)
-			fail_msg("%s -> %s: %s", t[i].path, t[i].target, t[i].ok ? errmsg() : "allowed");
+			fail_msg("%s -> %s: %s", t[i].path, t[i].target,
+			    t[i].ok ? errmsg() : "allowed");
 }
 
 static void

@@ -17,8 +17,8 @@
 #define DIR "tests/golden/image/"
 
 static const char *const files[] = { "rgb.png", "gray.png", "bit1.png", "rgba.png", "la.png",
-	"palette.png", "gray2.png", "gray16.png", "rgb16.png", "interlaced.png", "profile.png", "rgb.jpg",
-	"progressive.jpg", "gray.jpg", "cmyk.jpg", "exif.jpg" };
+	"palette.png", "gray2.png", "gray16.png", "rgb16.png", "interlaced.png", "profile.png",
+	"rgb.jpg", "progressive.jpg", "gray.jpg", "cmyk.jpg", "exif.jpg" };
 enum { NFILES = sizeof(files) / sizeof(files[0]) };
 
 static bool
@@ -81,7 +81,8 @@ pixels_are_those_that_pillow_reads(void **state)
 		assert_int_equal(im.bits, strstr(files[i], "16") ? 16 : 8);
 		assert_int_equal(image_header(&head, path), 0);
 		assert_null(head.data);
-		assert_true(head.w == im.w && head.h == im.h && head.c == im.c && head.bits == im.bits);
+		assert_true(
+		    head.w == im.w && head.h == im.h && head.c == im.c && head.bits == im.bits);
 		image_release(&im);
 		free(path);
 	}
@@ -259,7 +260,8 @@ a_jpegs_size_is_checked_too(void **state)
 		load(names[i / 2], &p, &n);
 		/* from marker to marker as far as the frame's header */
 		while (p[at + 1] != '\xc0' && p[at + 1] != '\xc2')
-			at += 2 + (size_t)((unsigned char)p[at + 2] << 8 | (unsigned char)p[at + 3]);
+			at +=
+			    2 + (size_t)((unsigned char)p[at + 2] << 8 | (unsigned char)p[at + 3]);
 		memcpy(p + at + 5, sides[i % 2], 2);
 		memcpy(p + at + 7, sides[i % 2], 2);
 		must_fail(p, n, "big.jpg", at);
@@ -356,7 +358,8 @@ png_gives_back_what_it_took(void **state)
 			assert_int_equal(image_encode(&a, "png", 0, text, &p, &n), 0);
 			assert_int_equal(image_decode(&b, p, n, 0, 0, "x"), 0);
 			assert_same_image(&a, &b);
-			/* tEXt: key NUL value; iTXt: key NUL flag method language NUL key NUL value */
+			/* tEXt: key NUL value; iTXt: key NUL flag method language NUL key NUL
+			 * value */
 			assert_true(holds(p, n, "tEXtparameters\0a cell, steps: 20", 32));
 			assert_true(holds(p, n, "iTXtComment\0\0\0\0\0zwei \xc3\xa4pfel", 27));
 			assert_true(holds(p, n, "iTXtXML:com.adobe.xmp\0\0\0\0\0<x/>", 30));
@@ -370,7 +373,8 @@ png_gives_back_what_it_took(void **state)
 static void
 jpeg_comes_close_to_what_it_took(void **state)
 {
-	static const char *const text[] = { "parameters", "steps: 20", "XML:com.adobe.xmp", "<x/>", NULL };
+	static const char *const text[] = { "parameters", "steps: 20", "XML:com.adobe.xmp", "<x/>",
+	    NULL };
 	struct image a, b;
 	void *p;
 	size_t n, small;
@@ -406,7 +410,8 @@ files_are_written_by_their_extension(void **state)
 {
 	static const struct {
 		const char *name, *magic;
-	} t[] = { { "a.png", "\x89PNG" }, { "a.jpg", "\xff\xd8\xff" }, { "a.JPEG", "\xff\xd8\xff" } };
+	} t[] = { { "a.png", "\x89PNG" }, { "a.jpg", "\xff\xd8\xff" },
+	    { "a.JPEG", "\xff\xd8\xff" } };
 	char dir[] = "/tmp/phantom-image.XXXXXX";
 	struct image a, b;
 	char *path;
@@ -480,7 +485,8 @@ bits_and_channels_convert(void **state)
 static void
 crops_may_reach_outside(void **state)
 {
-	static const int at[][4] = { { 0, 0, 7, 5 }, { 2, 1, 3, 3 }, { -2, -3, 20, 20 }, { 5, 3, 9, 9 },
+	static const int at[][4] = { { 0, 0, 7, 5 }, { 2, 1, 3, 3 }, { -2, -3, 20, 20 },
+	    { 5, 3, 9, 9 },
 		{ 100, 0, 2, 2 }, { -9, -9, 3, 3 }, { 2147483647, 2147483647, 2, 2 },
 		{ -2147483647, 0, 1, 1 } };
 
@@ -496,14 +502,17 @@ crops_may_reach_outside(void **state)
 			image_crop(&b, &a, at[k][0], at[k][1], at[k][2], at[k][3]);
 			for (int y = 0; y < b.h; y++) {
 				for (int x = 0; x < b.w; x++) {
-					int64_t sx = (int64_t)x + at[k][0], sy = (int64_t)y + at[k][1];
+					int64_t sx = (int64_t)x + at[k][0],
+					        sy = (int64_t)y + at[k][1];
 					static const char zero[6];
 					const char *want = zero;
 
 					if (sx >= 0 && sy >= 0 && sx < 7 && sy < 5)
-						want = (char *)a.data + (size_t)(sy * 7 + sx) * size;
-					assert_memory_equal((char *)b.data + (size_t)(y * b.w + x) * size, want,
-					    size);
+						want =
+						    (char *)a.data + (size_t)(sy * 7 + sx) * size;
+					assert_memory_equal((char *)b.data +
+					        (size_t)(y * b.w + x) * size,
+					    want, size);
 				}
 			}
 			image_release(&b);

@@ -83,8 +83,8 @@ floats_are_pillows(void **state)
 		want = xmalloc((size_t)t->n * sizeof(*want));
 		got = xmalloc((size_t)t->n * sizeof(*got));
 		st_get_f32(t, want);
-		assert_int_equal(image_filter_f32(got, in, 1, (int)plane->dim[0], (int)plane->dim[1],
-		                     (int)t->dim[0], (int)t->dim[1],
+		assert_int_equal(image_filter_f32(got, in, 1, (int)plane->dim[0],
+		                     (int)plane->dim[1], (int)t->dim[0], (int)t->dim[1],
 		                     filter_of(t->name, strcspn(t->name, "/"))),
 		    0);
 		for (int64_t k = 0; k < t->n; k++)
@@ -99,7 +99,8 @@ floats_are_pillows(void **state)
 	st_close(&st);
 }
 
-/* On an image whose contrast leaves room for overshoot, which 8 bits would clip between the passes. */
+/* On an image whose contrast leaves room for overshoot, which 8 bits would clip between the
+ * passes. */
 static void
 sixteen_bits_lie_near_eight(void **state)
 {
@@ -145,7 +146,8 @@ the_same_size_is_a_copy(void **state)
 static void
 a_flat_field_stays_flat(void **state)
 {
-	static const int sizes[][4] = { { 5, 5, 1, 1 }, { 1, 1, 9, 7 }, { 300, 2, 7, 90 }, { 64, 64, 63, 65 } };
+	static const int sizes[][4] = { { 5, 5, 1, 1 }, { 1, 1, 9, 7 }, { 300, 2, 7, 90 },
+	    { 64, 64, 63, 65 } };
 
 	(void)state;
 	for (int f = 0; f < 6; f++) {
@@ -155,7 +157,8 @@ a_flat_field_stays_flat(void **state)
 
 				image_alloc(&a, sizes[s][0], sizes[s][1], 1, bits);
 				memset(a.data, 0xff, (size_t)a.w * (size_t)a.h * (size_t)bits / 8);
-				image_resize(&b, &a, sizes[s][2], sizes[s][3], (enum image_filter)f);
+				image_resize(&b, &a, sizes[s][2], sizes[s][3],
+				    (enum image_filter)f);
 				for (int i = 0; i < b.w * b.h * bits / 8; i++)
 					assert_int_equal(((uint8_t *)b.data)[i], 0xff);
 				image_release(&a);
@@ -184,7 +187,8 @@ floats_follow_a_ramp(void **state)
 				float x = 40.0f / (float)n * ((float)i + 0.5f) - 0.5f;
 
 				if (x > 40.0f / (float)n && x < 39 - 40.0f / (float)n)
-					assert_true(fabsf(out[i] - x) < 2e-5f); /* observed 3.9e-6 */
+					/* observed 3.9e-6 */
+					assert_true(fabsf(out[i] - x) < 2e-5f);
 			}
 		}
 	}

@@ -16,16 +16,16 @@
 
 enum { N = 256, OUT = 224, PIXELS = N * N };
 
-/* Observed: the picture 2.4e-7 (its values reach 2.4); the one-hot mask, whose reference was computed
- * in double, 1.1e-5: the scale in f32 is off by 3e-8, coordinates go up to 256. */
+/* Observed: the picture 2.4e-7 (its values reach 2.4); the one-hot mask, whose reference was
+ * computed in double, 1.1e-5: the scale in f32 is off by 3e-8, coordinates go up to 256. */
 static const double image_bound = 2e-6, mask_bound = 2e-5;
 static int tests, failures;
 
 static void
 report(bool good, const char *what, double error, double bound)
 {
-	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what, error,
-	    bound);
+	printf("%sok %d - %s: largest error %.2g, bound %.2g\n", good ? "" : "not ", ++tests, what,
+	    error, bound);
 	failures += !good;
 }
 
@@ -64,7 +64,8 @@ static void
 run(const struct safetensors *st, const uint8_t *image, const uint8_t *mask)
 {
 	static const double mean[] = { 0.485, 0.456, 0.406 }, std[] = { 0.229, 0.224, 0.225 };
-	float *x = xmalloc(3 * PIXELS * sizeof(*x)), *onehot = xmalloc(2 * PIXELS * sizeof(*onehot));
+	float *x = xmalloc(3 * PIXELS * sizeof(*x)),
+	      *onehot = xmalloc(2 * PIXELS * sizeof(*onehot));
 
 	for (int i = 0; i < 3 * PIXELS; i++) {
 		int c = i / PIXELS;

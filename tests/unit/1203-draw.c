@@ -33,14 +33,17 @@ ellipses_are_pillows(void **state)
 			image_ellipse(&im, 1, 1, w, h, &one);
 			for (int y = 0; y < h + 2; y++) {
 				const uint8_t *p = (uint8_t *)im.data + y * (w + 2);
-				int want = y && y <= h ? rows[((h - 1) * 32 + w - 1) * 32 + y - 1] : 0, got = 0;
+				int want = y && y <= h ? rows[((h - 1) * 32 + w - 1) * 32 + y - 1]
+				    : 0, got = 0;
 
 				for (int x = 0; x < w + 2; x++) {
 					got += p[x];
-					assert_int_equal(p[x], p[w + 1 - x]); /* the same to both sides */
+					/* the same to both sides */
+					assert_int_equal(p[x], p[w + 1 - x]);
 				}
 				if (got != want)
-					fail_msg("%d x %d, row %d: %d pixels, not %d", w, h, y, got, want);
+					fail_msg("%d x %d, row %d: %d pixels, not %d", w, h, y, got,
+					    want);
 			}
 			image_release(&im);
 		}
@@ -80,7 +83,8 @@ a_scene_is_pillows(void **state)
 static void
 long_shapes_end(void **state)
 {
-	static const int sizes[][2] = { { IMAGE_MAX_SHAPE, 1 }, { 1, IMAGE_MAX_SHAPE }, { 2, 30001 },
+	static const int sizes[][2] =
+	    { { IMAGE_MAX_SHAPE, 1 }, { 1, IMAGE_MAX_SHAPE }, { 2, 30001 },
 		{ 30001, 3 }, { IMAGE_MAX_SHAPE, IMAGE_MAX_SHAPE }, { 0, 5 }, { 5, 0 } };
 	uint8_t one = 1;
 
@@ -97,7 +101,7 @@ long_shapes_end(void **state)
 	}
 }
 
-/* ---- shapegen ---------------------------------------------------------------------------------- */
+/* ---- shapegen -------------------------------------------------------------------------------- */
 
 static char dir[] = "/tmp/phantom-draw.XXXXXX";
 
@@ -181,9 +185,11 @@ colours_and_masks_fit(void **state)
 		load(&strict, "strict", i, "mask");
 		assert_true(im.w == 90 && im.h == 50 && strict.w == 90 && strict.h == 50);
 		for (int k = 0; k < 90 * 50; k++) {
-			static const char allowed[4][3] = { { -1, -1, -1 }, { -1, 0, 0 }, { 0, -1, 0 }, { 0, 0, -1 } };
+			static const char allowed[4][3] =
+			    { { -1, -1, -1 }, { -1, 0, 0 }, { 0, -1, 0 }, { 0, 0, -1 } };
 			const char *p = (char *)im.data + 3 * k;
-			int l = ((uint8_t *)loose.data)[k], s = ((uint8_t *)strict.data)[k], colour = 0;
+			int l = ((uint8_t *)loose.data)[k], s = ((uint8_t *)strict.data)[k],
+			    colour = 0;
 
 			while (colour < 4 && memcmp(p, allowed[colour], 3) != 0)
 				colour++;
@@ -214,7 +220,8 @@ shapes_lie_within_the_canvas(void **state)
 		load(&mask, "narrow", i, "mask");
 		for (int y = 0; y < 60; y++)
 			for (int x = 1; x < 21; x++)
-				assert_int_equal(((uint8_t *)mask.data)[21 * y], ((uint8_t *)mask.data)[21 * y + x]);
+				assert_int_equal(((uint8_t *)mask.data)[21 * y],
+				    ((uint8_t *)mask.data)[21 * y + x]);
 		image_release(&mask);
 	}
 	/* and they reach every part of a wide one, its last column too */

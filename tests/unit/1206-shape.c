@@ -48,8 +48,10 @@ spoil(struct image *im, struct rng *r, int noise)
 
 				for (int j = -1; j <= 1; j++)
 					for (int i = -1; i <= 1; i++)
-						if (y + j >= 0 && y + j < SIDE && x + i >= 0 && x + i < SIDE) {
-							sum += ((uint8_t *)was.data)[((y + j) * SIDE + x + i) * 3 + c];
+						if (y + j >= 0 && y + j < SIDE && x + i >= 0 &&
+						    x + i < SIDE) {
+							sum += ((uint8_t *)was.data)
+							    [((y + j) * SIDE + x + i) * 3 + c];
 							n++;
 						}
 				v = sum / n + (int)rng_below(r, 2 * (uint64_t)noise + 1) - noise;

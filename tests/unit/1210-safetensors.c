@@ -75,7 +75,8 @@ a_small_file_is_read(void **state)
 }
 
 #define T(name, dtype, shape, from, to) \
-	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
+	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #from "," \
+	#to "]}"
 
 static void
 bad_headers_are_refused(void **state)
@@ -99,23 +100,27 @@ bad_headers_are_refused(void **state)
 		{ "{" T("a", "U8", "8", 0, 8) "}", "no shape" },
 		{ "{" T("a", "U8", "[1,1,1,1,1,1,1,1,8]", 0, 8) "}", "9 dimensions" },
 		{ "{" T("a", "U8", "[4294967296,4294967296,4294967296]", 0, 8) "}", "overflows" },
-		{ "{" T("a", "F64", "[4294967296,4294967296]", 0, 0) "," T("b", "U8", "[8]", 0, 8) "}",
-		    "overflows" },
+		{ "{" T("a", "F64", "[4294967296,4294967296]", 0, 0) ","
+		    T("b", "U8", "[8]", 0, 8) "}", "overflows" },
 		{ "{" T("a", "U8", "[4]", 0, 4) "," T("b", "U8", "[5]", 3, 8) "}", "overlaps" },
 		{ "{" T("a", "U8", "[8]", 0, 8) "," T("b", "U8", "[8]", 0, 8) "}", "overlaps" },
-		{ "{" T("a", "U8", "[3]", 0, 3) "," T("b", "U8", "[4]", 4, 8) "}", "belong to none" },
+		{ "{" T("a", "U8", "[3]", 0, 3) "," T("b", "U8", "[4]", 4, 8) "}",
+		    "belong to none" },
 		{ "{" T("a", "U8", "[7]", 1, 8) "}", "belong to none" },
 		{ "{" T("a", "U8", "[7]", 0, 7) "}", "belong to none" },
 		{ "{}", "belong to none" },
 		{ "{" T("a", "U8", "[8]", 8, 0) "}", "do not lie in" },
 		{ "{" T("a", "U8", "[8]", -1, 7) "}", "do not lie in" },
-		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0]}}", "no data_offsets" },
-		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8,9]}}", "no data_offsets" },
+		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0]}}",
+		    "no data_offsets" },
+		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8,9]}}",
+		    "no data_offsets" },
 		{ "{\"a\":{\"dtype\":\"U8\",\"shape\":[8]}}", "no data_offsets" },
 		{ "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,8]}}", "no shape" },
 		{ "{\"a\":{\"shape\":[8],\"data_offsets\":[0,8]}}", "no dtype" },
 		{ "{\"a\":{\"dtype\":8,\"shape\":[8],\"data_offsets\":[0,8]}}", "no dtype" },
-		{ "{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}", "NUL" },
+		{ "{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}",
+		    "NUL" },
 		{ "{\"__metadata__\":[]," T("a", "U8", "[8]", 0, 8) "}", "__metadata__" },
 		{ "{\"__metadata__\":{\"a\":1}," T("a", "U8", "[8]", 0, 8) "}", "__metadata__" },
 		{ "{" T("\xff", "U8", "[8]", 0, 8) "}", "header" },
@@ -164,7 +169,8 @@ static void
 a_header_length_is_checked(void **state)
 {
 	/* in a file with 8 bytes after the length */
-	static const uint64_t bad[] = { 0, 7, 9, 100 << 20, UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63 };
+	static const uint64_t bad[] =
+	    { 0, 7, 9, 100 << 20, UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63 };
 	char p[16];
 	struct safetensors st;
 	uint64_t good = 8;
@@ -200,7 +206,8 @@ all_types_convert(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		char raw[32];
-		struct st_tensor x = { .dtype = t[i].dtype, .ndim = 1, .dim = { 3 }, .n = 3, .data = raw + 1 };
+		struct st_tensor x = { .dtype = t[i].dtype, .ndim = 1, .dim = { 3 }, .n = 3,
+			.data = raw + 1 };
 		float f[3];
 		double d[3];
 
@@ -239,7 +246,8 @@ what_is_written_is_read(void **state)
 	static const float a[6] = { 1, 2, 3, 4, 5, NAN };
 	static const uint8_t b[3] = { 1, 2, 3 };
 	static const struct st_tensor t[] = {
-		{ .name = "w \"quoted\"", .dtype = ST_U8, .ndim = 1, .dim = { 3 }, .n = 3, .data = b },
+		{ .name = "w \"quoted\"", .dtype = ST_U8, .ndim = 1, .dim = { 3 }, .n = 3,
+		    .data = b },
 		{ .name = "a.b", .dtype = ST_F32, .ndim = 2, .dim = { 2, 3 }, .n = 6, .data = a },
 		{ .name = "none", .dtype = ST_F32, .ndim = 1, .dim = { 0 }, .n = 0, .data = a },
 		{ .name = "scalar", .dtype = ST_F32, .ndim = 0, .n = 1, .data = a },
@@ -260,7 +268,8 @@ what_is_written_is_read(void **state)
 	assert_int_equal(st.n, 4);
 	for (int i = 0; i < 4; i++) {
 		assert_string_equal(st.t[i].name, t[i].name);
-		assert_true(st.t[i].dtype == t[i].dtype && st.t[i].ndim == t[i].ndim && st.t[i].n == t[i].n);
+		assert_true(st.t[i].dtype == t[i].dtype && st.t[i].ndim == t[i].ndim &&
+		    st.t[i].n == t[i].n);
 		if (t[i].n)
 			assert_memory_equal(st.t[i].data, t[i].data,
 			    (size_t)t[i].n * st_dtype_size(t[i].dtype));
@@ -309,12 +318,17 @@ made_and_done(void **state)
 	static const float a[3] = { 1, 2, 65520 };
 	static float many[MANY];
 	struct st_tensor t[] = {
-		{ .name = "f32", .dtype = ST_F32, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
-		{ .name = "many", .dtype = ST_F32, .ndim = 1, .dim = { MANY }, .n = MANY, .data = many },
-		{ .name = "f16", .dtype = ST_F16, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
-		{ .name = "bf16", .dtype = ST_BF16, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of, .src = a },
+		{ .name = "f32", .dtype = ST_F32, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of,
+		    .src = a },
+		{ .name = "many", .dtype = ST_F32, .ndim = 1, .dim = { MANY }, .n = MANY,
+		    .data = many },
+		{ .name = "f16", .dtype = ST_F16, .ndim = 1, .dim = { 3 }, .n = 3, .get = halves_of,
+		    .src = a },
+		{ .name = "bf16", .dtype = ST_BF16, .ndim = 1, .dim = { 3 }, .n = 3,
+		    .get = halves_of, .src = a },
 	};
-	static const uint16_t f16[] = { 0x3800, 0x3c00, 0x7800 }, bf16[] = { 0x3f00, 0x3f80, 0x4700 };
+	static const uint16_t f16[] = { 0x3800, 0x3c00, 0x7800 }, bf16[] =
+	    { 0x3f00, 0x3f80, 0x4700 };
 	char path[] = "/tmp/phantom-st.XXXXXX";
 	struct safetensors st;
 	double d[3];
@@ -378,7 +392,8 @@ halves_convert(void **state)
 	/* all 65536 against the definition, and back */
 	for (unsigned h = 0; h < 65536; h++) {
 		int e = h >> 10 & 31, m = h & 1023;
-		float x = f16_to_f32((uint16_t)h), want = ldexpf((float)m / 1024 + (e > 0), (e ? e : 1) - 15);
+		float x = f16_to_f32((uint16_t)h), want =
+		    ldexpf((float)m / 1024 + (e > 0), (e ? e : 1) - 15);
 
 		if (e == 31) {
 			assert_true(m ? isnan(x) : isinf(x));
@@ -395,7 +410,8 @@ halves_convert(void **state)
 		double a = f16_to_f32((uint16_t)h),
 		       b = h == 0x7bff ? 65536 : (double)f16_to_f32((uint16_t)(h + 1));
 		float mid = (float)((a + b) / 2);
-		float at[] = { (float)(a + (b - a) / 4), mid, nextafterf(mid, 0), nextafterf(mid, INFINITY),
+		float at[] = { (float)(a + (b - a) / 4), mid, nextafterf(mid, 0),
+		    nextafterf(mid, INFINITY),
 			(float)(b - (b - a) / 4) };
 
 		for (int k = 0; k < 5; k++) {
@@ -463,15 +479,18 @@ npy_is_numpys(void **state)
 	} bad[] = {
 		{ "{'descr': '>i2', 'fortran_order': False, 'shape': (1,), }", "type" },
 		{ "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "type" },
-		{ "{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (1,), }", "structured" },
+		{ "{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (1,), }",
+		    "structured" },
 		{ "{'descr': '<i2', 'fortran_order': True, 'shape': (1,), }", "Fortran" },
 		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }", "do not fit" },
 		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (-1,), }", "bad header" },
 		{ "{'descr': '<i2', 'fortran_order': False}", "bad header" },
 		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (1,), 'x': 1}", "bad header" },
 		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (1,)", "bad header" },
-		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999,), }", "overflow" },
-		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "dimensions" },
+		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (99999999999999999999,), }",
+		    "overflow" },
+		{ "{'descr': '<i2', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }",
+		    "dimensions" },
 		{ "", "bad header" },
 	};
 	char path[] = "/tmp/phantom-npy.XXXXXX";
@@ -515,7 +534,8 @@ npy_is_numpys(void **state)
 	assert_int_equal(npy_write(&t, path), -1);
 	for (int ndim = 0; ndim < 3; ndim++) {
 		static const double v[4] = { 1, 2, 3, 4 };
-		struct st_tensor w = { .dtype = ST_F64, .ndim = ndim, .dim = { 1, 1 }, .n = 1, .data = v };
+		struct st_tensor w = { .dtype = ST_F64, .ndim = ndim, .dim = { 1, 1 }, .n = 1,
+			.data = v };
 
 		assert_int_equal(npy_write(&w, path), 0);
 		assert_int_equal(npy_read(&t, path), 0);

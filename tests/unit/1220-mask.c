@@ -83,7 +83,8 @@ runs_go_down_the_columns(void **state)
 static void
 bad_runs_are_refused(void **state)
 {
-	static const char *const bad[] = { "1", "1 2 3", "0 1", "1 0", "13 1", "12 2", "1 13", "-1 2",
+	static const char *const bad[] = { "1", "1 2 3", "0 1", "1 0", "13 1", "12 2", "1 13",
+	    "-1 2",
 		"1 2 2 1", "5 1 1 1", "1 2x", "1,2", "1.5 2", "99999999999999999999 1",
 		"1 99999999999999999999", "9223372036854775807 1", "1 4294967297", "4294967297 1" };
 	uint8_t out[12];
@@ -103,7 +104,8 @@ bad_runs_are_refused(void **state)
 static void
 masks_unite(void **state)
 {
-	char *a = in_dir("u/a.png"), *b = in_dir("u/b.PNG"), *odd = in_dir("odd.png"), *u = in_dir("u");
+	char *a = in_dir("u/a.png"), *b = in_dir("u/b.PNG"), *odd = in_dir("odd.png"),
+	     *u = in_dir("u");
 	const char *const two[] = { a, b }, *const three[] = { a, b, odd };
 	struct image im;
 
@@ -142,7 +144,8 @@ masks_unite(void **state)
 		assert_int_equal(image_read_labels(&labels, palette[0]), 0);
 		assert_int_equal(mask_union(&im, palette, 1), 0);
 		for (int i = 0; i < im.w * im.h; i++)
-			assert_int_equal(((uint8_t *)im.data)[i], ((uint8_t *)labels.data)[i] ? 255 : 0);
+			assert_int_equal(((uint8_t *)im.data)[i], ((uint8_t *)labels.data)[i] ? 255
+			    : 0);
 		image_release(&im);
 		image_release(&labels);
 	}
@@ -164,7 +167,8 @@ records_name_masks(void **state)
 		{ "{\"mask_file_name\":\"u\"}", 1, "\0\xff\0\0\0\xff" },
 		{ "{\"mask_file_names\":[\"u/a.png\",\"u/b.PNG\"]}", 1, "\0\xff\0\0\0\xff" },
 		{ "{\"mask_rle\":\"1 2\",\"width\":3,\"height\":2}", 1, "\xff\0\0\xff\0\0" },
-		{ "{\"mask_rle\":[\"6 1\",\"1 1\"],\"width\":3,\"height\":2}", 1, "\xff\0\0\0\0\xff" },
+		{ "{\"mask_rle\":[\"6 1\",\"1 1\"],\"width\":3,\"height\":2}", 1,
+		    "\xff\0\0\0\0\xff" },
 		{ "{\"mask_rle\":[],\"width\":3,\"height\":2}", -1, NULL },
 		{ "{\"file_name\":\"x\"}", 0, NULL },
 		{ "{\"mask_file_name\":null}", 0, NULL },
@@ -223,8 +227,8 @@ classes_have_colours(void **state)
 	    "\"name\",\"r\",\"g\",\"b\"\n\"rectangle\",255,255,255\n\"unknown\",0,0,0\n";
 	static const char *const bad[] = { "", "name,r,g,b\n", "name,r,g\nx,1,2\n",
 		"name,r,g,b\nx,1,2\n", "name,r,g,b\nx,1,2,256\n", "name,r,g,b\nx,1,2,-1\n",
-		"name,r,g,b\nx,1,2,z\n", "name,r,g,b\nx,1,2,3\nx,3,2,1\n", "name,r,g,b\nx,1,2,3\ny,1,2,3\n",
-		"name,r,g,b\n,1,2,3\n" };
+		"name,r,g,b\nx,1,2,z\n", "name,r,g,b\nx,1,2,3\nx,3,2,1\n",
+		"name,r,g,b\nx,1,2,3\ny,1,2,3\n", "name,r,g,b\n,1,2,3\n" };
 	struct class_dict d;
 	struct image im, back;
 	int16_t labels[4];

@@ -1,6 +1,6 @@
 /*
- * Edges, looks, words and templates. The picture is drawn here; its edges (edges-expected.png) and numbers
- * are those that OpenCV 4.6.0 and Pillow 9.4.0 gave for it.
+ * Edges, looks, words and templates. The picture is drawn here; its edges (edges-expected.png) and
+ * numbers are those that OpenCV 4.6.0 and Pillow 9.4.0 gave for it.
  */
 #include "base/err.h"
 #include "base/words.h"
@@ -29,7 +29,8 @@ draw(struct image *im)
 	for (int y = 0; y < H; y++)
 		for (int x = 0; x < W; x++)
 			for (int c = 0; c < 3; c++) {
-				int v = (x * 3 + y * 2 + c * 50) % 256, r2 = (x - 30) * (x - 30) + (y - 28) * (y - 28);
+				int v = (x * 3 + y * 2 + c * 50) % 256,
+				    r2 = (x - 30) * (x - 30) + (y - 28) * (y - 28);
 
 				if (r2 < 200)
 					v = 255 - 40 * c;
@@ -70,7 +71,8 @@ looks(void **state)
 	draw(&im);
 	look_of(&l, &im);
 	{
-		const double got[] = { l.mean_v, l.median_v, l.std_v, l.mean_s, l.median_s, l.std_s, l.std_h, l.var_l,
+		const double got[] = { l.mean_v, l.median_v, l.std_v, l.mean_s, l.median_s, l.std_s,
+		    l.std_h, l.var_l,
 			l.n_contour };
 
 		/* seen 1e-15 */
@@ -85,7 +87,8 @@ looks(void **state)
 	image_release(&im);
 }
 
-/* A ring has two borders; what touches at a corner is one; zeros that reach the edge are no hole. */
+/* A ring has two borders; what touches at a corner is one; zeros that reach the edge are no
+ * hole. */
 static void
 contours(void **state)
 {
@@ -112,9 +115,12 @@ contours(void **state)
 static void
 words(void **state)
 {
-	static const struct { uint64_t n; const char *s; } c[] = { { 0, "zero" }, { 32, "thirty-two" },
-		{ 100, "one hundred" }, { 130, "one hundred and thirty" }, { 1001, "one thousand and one" },
-		{ 12345, "twelve thousand, three hundred and forty-five" }, { 1000000, "one million" } };
+	static const struct { uint64_t n; const char *s; } c[] =
+	    { { 0, "zero" }, { 32, "thirty-two" },
+		{ 100, "one hundred" }, { 130, "one hundred and thirty" },
+		    { 1001, "one thousand and one" },
+		{ 12345, "twelve thousand, three hundred and forty-five" },
+		    { 1000000, "one million" } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(c) / sizeof(*c); i++) {
@@ -141,7 +147,8 @@ templates(void **state)
 		template_release(&t);
 	}
 	assert_int_equal(rec_parse(&r, line, strlen(line)), 0);
-	assert_int_equal(template_parse(&t, "[LABEL]{{{label:capital}}} [x] {n} [MEP-CLUSTER-INDEX]"), 0);
+	assert_int_equal(template_parse(&t,
+	    "[LABEL]{{{label:capital}}} [x] {n} [MEP-CLUSTER-INDEX]"), 0);
 	assert_int_equal(template_fill(&t, &r, &sb), 0);
 	assert_string_equal(sb.s, "big{Big} [x] 1.5 twenty-one");
 	template_release(&t);

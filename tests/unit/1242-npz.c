@@ -22,7 +22,8 @@ there_and_back(void **state)
 	const int64_t n = 12;
 	const struct st_tensor t[] = {
 		{ .name = "mu", .dtype = ST_F64, .ndim = 1, .dim = { 2 }, .n = 2, .data = mu },
-		{ .name = "sigma", .dtype = ST_F64, .ndim = 2, .dim = { 2, 2 }, .n = 4, .data = sigma },
+		{ .name = "sigma", .dtype = ST_F64, .ndim = 2, .dim = { 2, 2 }, .n = 4,
+		    .data = sigma },
 		{ .name = "n", .dtype = ST_I64, .n = 1, .data = &n },
 	};
 	const struct st_tensor *got;
@@ -43,12 +44,14 @@ there_and_back(void **state)
 	npz_release(&z);
 }
 
-/* Each byte of the file in turn: read as it was (a byte that means nothing), or refused; never wrong. */
+/* Each byte of the file in turn: read as it was (a byte that means nothing), or refused; never
+ * wrong. */
 static void
 damaged(void **state)
 {
 	const double x[3] = { 1, 2, 3 };
-	const struct st_tensor t = { .name = "x", .dtype = ST_F64, .ndim = 1, .dim = { 3 }, .n = 3, .data = x };
+	const struct st_tensor t = { .name = "x", .dtype = ST_F64, .ndim = 1, .dim = { 3 }, .n = 3,
+		.data = x };
 	char *p;
 	size_t len, refused = 0;
 

@@ -24,8 +24,8 @@ static void
 copy4(struct gbuf *y, struct gbuf *x, uint32_t quads)
 {
 	struct gpu_call c = { .kernel = gpu_info()->texel ? K_COPY_TEXEL : K_COPY_SSBO,
-		.arg = { { x, 0, 0 }, { y, 0, 0 } }, .nargs = 2, .spec = { 64 }, .nspec = 1, .push = &quads,
-		.npush = 4, .groups = { gpu_groups(quads / 4, 64) } };
+		.arg = { { x, 0, 0 }, { y, 0, 0 } }, .nargs = 2, .spec = { 64 }, .nspec = 1,
+		.push = &quads, .npush = 4, .groups = { gpu_groups(quads / 4, 64) } };
 
 	gpu_run(&c);
 }
@@ -67,12 +67,14 @@ a_copy_chain_is_ordered(void **state)
 	free(back);
 }
 
-/* Writes to a buffer that is in use go by way of host memory, more of them than may wait there at once. */
+/* Writes to a buffer that is in use go by way of host memory, more of them than may wait there at
+ * once. */
 static void
 many_writes_to_a_busy_buffer(void **state)
 {
 	enum { STEP = 1 << 18, STEPS = 160 }; /* words; 160 MiB */
-	struct gbuf *x = gbuf_new((size_t)STEP * STEPS * 4, MEM_WORK), *y = gbuf_new(STEP * 4, MEM_WORK);
+	struct gbuf *x = gbuf_new((size_t)STEP * STEPS * 4, MEM_WORK),
+	            *y = gbuf_new(STEP * 4, MEM_WORK);
 	uint32_t *host = xmalloc(STEP * 4);
 
 	(void)state;

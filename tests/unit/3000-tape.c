@@ -6,7 +6,8 @@
 static void
 values_go_there_and_back(void **state)
 {
-	const float x[] = { 0, -0.0f, 1, -2.5f, 65504, 65519, 65520, 1e-8f, 6.2e-5f, 3.0517578e-5f, 1e30f,
+	const float x[] = { 0, -0.0f, 1, -2.5f, 65504, 65519, 65520, 1e-8f, 6.2e-5f, 3.0517578e-5f,
+	    1e30f,
 		0.1f, INFINITY, -INFINITY, 2049, 2051 };
 	const int32_t ids[] = { 1, -2, 2147483647 };
 	const uint8_t bytes[] = { 0, 255, 7, 1, 9 };
@@ -21,7 +22,8 @@ values_go_there_and_back(void **state)
 	tensor_get(tensor_from(F32, 1, (int64_t[]){ 16 }, x), y);
 	assert_memory_equal(x, y, sizeof(x));
 	near_above("f16 of the host", tensor_from(F16, 2, (int64_t[]){ 4, 4 }, x), f16, 0, 1);
-	near_above("f16 of the device", op_cast(tensor_from(F32, 1, (int64_t[]){ 16 }, x), F16), f16, 0, 1);
+	near_above("f16 of the device", op_cast(tensor_from(F32, 1, (int64_t[]){ 16 }, x), F16),
+	    f16, 0, 1);
 	tensor_get(tensor_from(I32, 1, (int64_t[]){ 3 }, ids), i);
 	assert_memory_equal(ids, i, sizeof(ids));
 	tensor_get(tensor_from(U8, 1, (int64_t[]){ 5 }, bytes), u);

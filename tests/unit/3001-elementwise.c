@@ -97,7 +97,8 @@ binary_ops_broadcast(void **state)
 					continue;
 				scope_open();
 				x = random_tensor_of(d, 2 * s, -2, 2, shapes[s].nx, shapes[s].x);
-				y = random_tensor_of(d, 2 * s + 1, 0.5, 3, shapes[s].ny, shapes[s].y);
+				y = random_tensor_of(d, 2 * s + 1, 0.5, 3, shapes[s].ny,
+				    shapes[s].y);
 				z = b->op(x, y);
 				assert_true(z->n <= 8192);
 				binary_reference(b, x, y, z, want);
@@ -128,7 +129,8 @@ binary_gradients(void **state)
 			if (!b.gradient)
 				continue;
 			scope_open();
-			/* kinks of maximum are far apart in most values: pairs with close ones are moved */
+			/* kinks of maximum are far apart in most values: pairs with close ones are
+			 * moved */
 			in[0] = random_tensor_of(F32, 2 * s, 1.1, 2, shapes[s].nx, shapes[s].x);
 			in[1] = random_tensor_of(F32, 2 * s + 1, 0.5, 1, shapes[s].ny, shapes[s].y);
 			/* seen: 2e-5 */
@@ -232,7 +234,8 @@ unary_ops_are_precise(void **state)
 			for (int i = 0; i < N; i++)
 				want[i] = u->ref(v[i]);
 			for (int i = 0; d == F16 && i < N; i++)
-				want[i] = fabs(want[i]) >= 65520 ? copysign(INFINITY, want[i]) : want[i];
+				want[i] = fabs(want[i]) >= 65520 ? copysign(INFINITY, want[i])
+				    : want[i];
 			near_above(u->name, u->op(x), want, u->tol + dtype_eps(d), floor);
 			free(v);
 			scope_close();
@@ -301,10 +304,12 @@ static void
 edges(void **state)
 {
 	const float x[] = { NAN, INFINITY, -INFINITY, 0, -1 };
-	const double e[] = { NAN, INFINITY, 0, 1, exp(-1) }, l[] = { NAN, INFINITY, NAN, -INFINITY, NAN };
+	const double e[] = { NAN, INFINITY, 0, 1, exp(-1) },
+	    l[] = { NAN, INFINITY, NAN, -INFINITY, NAN };
 	const double s[] = { NAN, 1, 0, 0.5, 1 / (1 + exp(1)) }, t[] = { NAN, 1, -1, 0, tanh(-1) };
 	const double r[] = { NAN, INFINITY, 0, 0, 0 }, m[] = { NAN, INFINITY, 0, 0, 0 };
-	const double p[] = { NAN, INFINITY, 0, log(2), log1p(exp(-1)) }, q[] = { NAN, 1, -1, 0, -1 };
+	const double p[] = { NAN, INFINITY, 0, log(2), log1p(exp(-1)) },
+	    q[] = { NAN, 1, -1, 0, -1 };
 	struct tensor *v;
 
 	(void)state;
@@ -344,7 +349,8 @@ halves_convert_exactly(void **state)
 			bool nan = d == F16 ? (i & 0x7FFF) > 0x7C00 : (i & 0x7FFF) > 0x7F80;
 
 			if (nan)
-				assert_true(d == F16 ? (back[i] & 0x7FFF) > 0x7C00 : (back[i] & 0x7FFF) > 0x7F80);
+				assert_true(d == F16 ? (back[i] & 0x7FFF) > 0x7C00
+				    : (back[i] & 0x7FFF) > 0x7F80);
 			else
 				assert_int_equal(back[i], i);
 		}
@@ -358,7 +364,8 @@ static void
 casts(void **state)
 {
 	const float x[] = { -1, 0, 0.5f, 1.5f, 254.4f, 300, -3e9f };
-	const double u8[] = { 0, 0, 0, 2, 254, 255, 0 }, i32[] = { -1, 0, 0, 2, 254, 300, -2147483648.0 };
+	const double u8[] = { 0, 0, 0, 2, 254, 255, 0 }, i32[] =
+	    { -1, 0, 0, 2, 254, 300, -2147483648.0 };
 	const int32_t ids[] = { 5, -7, 1 << 20 };
 	const double want[] = { 5, -7, 1 << 20 };
 	struct tensor *v;
@@ -368,7 +375,8 @@ casts(void **state)
 	v = tensor_from(F32, 1, (int64_t[]){ 7 }, x);
 	near_above("to u8", op_cast(v, U8), u8, 0, 1);
 	near_above("to i32", op_cast(v, I32), i32, 0, 1);
-	near_above("from i32 to bf16", op_cast(tensor_from(I32, 1, (int64_t[]){ 3 }, ids), BF16), want, 0, 1);
+	near_above("from i32 to bf16", op_cast(tensor_from(I32, 1, (int64_t[]){ 3 }, ids), BF16),
+	    want, 0, 1);
 	scope_close();
 }
 

@@ -13,11 +13,14 @@ static const struct sum_case cases[] = {
 	{ 1, { 300007 }, 1 }, { 1, { 1 << 20 }, 1 },
 	{ 2, { 17, 3 }, 2 }, { 2, { 17, 64 }, 2 }, { 2, { 5, 1031 }, 2 }, { 2, { 3, 40000 }, 2 },
 	{ 2, { 17, 3 }, 1 }, { 2, { 17, 64 }, 1 }, { 2, { 1031, 5 }, 1 }, { 2, { 4096, 3 }, 1 },
-	{ 2, { 4099, 3 }, 1 }, { 2, { 70000, 2 }, 1 }, { 2, { 70000, 1 }, 1 }, { 2, { 4098, 6 }, 1 },
+	{ 2, { 4099, 3 }, 1 }, { 2, { 70000, 2 }, 1 }, { 2, { 70000, 1 }, 1 },
+	    { 2, { 4098, 6 }, 1 },
 	{ 2, { 20000, 64 }, 1 }, { 2, { 131072, 4 }, 1 },
-	{ 3, { 3, 257, 8 }, 2 }, { 3, { 3, 257, 7 }, 2 }, { 3, { 5, 6, 7 }, 5 }, { 3, { 5, 600, 8 }, 5 },
+	{ 3, { 3, 257, 8 }, 2 }, { 3, { 3, 257, 7 }, 2 }, { 3, { 5, 6, 7 }, 5 },
+	    { 3, { 5, 600, 8 }, 5 },
 	{ 4, { 2, 9, 9, 16 }, 7 }, { 4, { 2, 9, 9, 16 }, 6 }, { 4, { 2, 9, 9, 3 }, 9 },
-	{ 6, { 2, 3, 2, 5, 2, 3 }, 0x15 }, { 6, { 2, 3, 2, 5, 2, 3 }, 0x2a }, { 4, { 3, 1, 5, 1 }, 10 },
+	{ 6, { 2, 3, 2, 5, 2, 3 }, 0x15 }, { 6, { 2, 3, 2, 5, 2, 3 }, 0x2a },
+	    { 4, { 3, 1, 5, 1 }, 10 },
 };
 
 /* Sums of x over axes into want; returns how many there are. */
@@ -67,7 +70,8 @@ sums(void **state)
 			m = sum_reference(v, c, want);
 			y = op_sum(x, c->axes, k % 2);
 			assert_int_equal(y->n, m);
-			assert_int_equal(y->ndim, k % 2 ? c->nd : c->nd - __builtin_popcount(c->axes));
+			assert_int_equal(y->ndim, k % 2 ? c->nd : c->nd -
+			    __builtin_popcount(c->axes));
 			/* seen 2e-7 in f32; a sum beyond 65504 is infinite in f16 */
 			if (d != F16 || fabs(want[0]) < 60000)
 				near("op_sum", y, want, 1e-6 + dtype_eps(d));
@@ -152,7 +156,8 @@ sum_gradients(void **state)
 static void
 sums_of_products(void **state)
 {
-	static const int64_t like[][4] = { { 1, 1, 1, 12 }, { 3, 1, 1, 12 }, { 3, 1, 1, 1 }, { 3, 50, 7, 1 },
+	static const int64_t like[][4] =
+	    { { 1, 1, 1, 12 }, { 3, 1, 1, 12 }, { 3, 1, 1, 1 }, { 3, 50, 7, 1 },
 		{ 1, 50, 1, 12 } };
 
 	(void)state;
@@ -208,7 +213,8 @@ maxima(void **state)
 					int64_t best = 0;
 
 					for (int64_t r = 1; r < len; r++)
-						if (v[(o * len + r) * inner + i] > v[(o * len + best) * inner + i])
+						if (v[(o * len + r) * inner + i] >
+						    v[(o * len + best) * inner + i])
 							best = r;
 					want[o * inner + i] = v[(o * len + best) * inner + i];
 					place[o * inner + i] = (double)best;

@@ -34,9 +34,11 @@ permutes(void **state)
 		int perm[TENSOR_MAXDIM];
 	} cases[] = {
 		{ 1, { 5 }, { 0 } }, { 2, { 3, 5 }, { 1, 0 } }, { 2, { 16, 8 }, { 1, 0 } },
-		{ 3, { 4, 5, 6 }, { 2, 0, 1 } }, { 3, { 4, 5, 8 }, { 1, 0, 2 } }, { 3, { 4, 5, 2 }, { 1, 0, 2 } },
+		{ 3, { 4, 5, 6 }, { 2, 0, 1 } }, { 3, { 4, 5, 8 }, { 1, 0, 2 } },
+		    { 3, { 4, 5, 2 }, { 1, 0, 2 } },
 		{ 4, { 2, 3, 5, 7 }, { 0, 3, 1, 2 } }, { 4, { 2, 7, 3, 5 }, { 0, 2, 3, 1 } },
-		{ 4, { 2, 3, 4, 16 }, { 0, 2, 1, 3 } }, { 6, { 2, 1, 3, 2, 2, 3 }, { 5, 3, 1, 0, 2, 4 } },
+		{ 4, { 2, 3, 4, 16 }, { 0, 2, 1, 3 } },
+		    { 6, { 2, 1, 3, 2, 2, 3 }, { 5, 3, 1, 0, 2, 4 } },
 	};
 	double want[2048];
 
@@ -83,7 +85,8 @@ flips_slices_and_pads(void **state)
 			x = counted(d, 4, dim);
 			y = op_flip(x, axis);
 			for (int64_t e = 0; e < y->n; e++)
-				want[e] = count_at(d, e + (len - 1 - 2 * (e / inner % len)) * inner);
+				want[e] =
+				    count_at(d, e + (len - 1 - 2 * (e / inner % len)) * inner);
 			near_above("op_flip", y, want, 0, 1);
 			y = op_slice(x, axis - 4, 1, len - 1);
 			for (int64_t e = 0; e < y->n; e++)
@@ -121,7 +124,8 @@ concats(void **state)
 	(void)state;
 	for (int axis = 0; axis < 3; axis++)
 		for (enum dtype d = F32; d <= BF16; d++) {
-			int64_t dim[] = { 2, 3, 4 }, lens[] = { 1, 4, 3 }, e = 0, outer = 1, inner = 1;
+			int64_t dim[] = { 2, 3, 4 }, lens[] = { 1, 4, 3 }, e = 0, outer = 1, inner =
+			    1;
 			struct tensor *x[3];
 
 			for (int i = 0; i < 3; i++)
@@ -164,7 +168,8 @@ broadcasts(void **state)
 				int64_t rest = e, from = 0, step = 1;
 
 				for (int i = 1; i <= x->ndim; i++) {
-					from += x->dim[x->ndim - i] == 1 ? 0 : rest % x->dim[x->ndim - i] * step;
+					from += x->dim[x->ndim - i] == 1 ? 0
+					    : rest % x->dim[x->ndim - i] * step;
 					rest /= y->dim[y->ndim - i];
 					step *= x->dim[x->ndim - i];
 				}
@@ -255,7 +260,8 @@ do_broadcast(void *ctx, struct tensor **in, int n)
 	(void)ctx;
 	(void)n;
 	return op_mul(op_broadcast(op_view(in[0], 4, 3, 1, 2), 4, (int64_t[]){ 4, 3, 5, 2 }),
-	    op_affine(op_broadcast(op_view(in[0], 4, 3, 1, 2), 4, (int64_t[]){ 4, 3, 5, 2 }), 2, 1));
+	    op_affine(op_broadcast(op_view(in[0], 4, 3, 1, 2), 4, (int64_t[]){ 4, 3, 5, 2 }), 2,
+	    1));
 }
 
 static struct tensor *
@@ -265,7 +271,8 @@ do_gather(void *ctx, struct tensor **in, int n)
 
 	(void)ctx;
 	(void)n;
-	return op_square(op_gather_rows(op_view(in[0], 4, 6), tensor_from(I32, 1, (int64_t[]){ 3 }, ids)));
+	return op_square(op_gather_rows(op_view(in[0], 4, 6),
+	    tensor_from(I32, 1, (int64_t[]){ 3 }, ids)));
 }
 
 static void
@@ -275,7 +282,8 @@ gradients(void **state)
 		const char *name;
 		grad_fn *fn;
 	} fns[] = { { "op_permute", do_permute }, { "op_flip", do_flip }, { "op_slice", do_slice },
-		{ "op_concat", do_concat }, { "op_pad2d", do_pad }, { "op_broadcast", do_broadcast },
+		{ "op_concat", do_concat }, { "op_pad2d", do_pad },
+		    { "op_broadcast", do_broadcast },
 		{ "op_gather_rows", do_gather } };
 	uint64_t before = live_bytes();
 
@@ -288,7 +296,8 @@ gradients(void **state)
 		in[1] = random_tensor(F32, k + 50, -1, 1, 4, 5, 3);
 		/* seen: 3e-5 */
 		check_grad(fns[k].name, fns[k].fn, NULL, in, fns[k].fn == do_concat ? 2 : 1, 2e-3);
-		check_grad_twice(fns[k].name, fns[k].fn, NULL, in, fns[k].fn == do_concat ? 2 : 1, 2e-3);
+		check_grad_twice(fns[k].name, fns[k].fn, NULL, in, fns[k].fn == do_concat ? 2 : 1,
+		    2e-3);
 		scope_close();
 	}
 	assert_true(live_bytes() == before);

@@ -19,7 +19,8 @@ softmax_reference(const float *x, int64_t rows, int64_t cols, bool logarithm, do
 static void
 softmaxes(void **state)
 {
-	static const int64_t shapes[][2] = { { 1, 1 }, { 5, 2 }, { 17, 3 }, { 3, 17 }, { 9, 32 }, { 7, 64 },
+	static const int64_t shapes[][2] = { { 1, 1 }, { 5, 2 }, { 17, 3 }, { 3, 17 }, { 9, 32 },
+	    { 7, 64 },
 		{ 3, 77 }, { 2, 1031 }, { 3, 4096 } };
 	static double want[3 * 4096];
 
@@ -36,9 +37,11 @@ softmaxes(void **state)
 			v = values(x);
 			softmax_reference(v, rows, cols, false, want);
 			/* seen in f32: 5e-7; small values of f16 lose bits */
-			near_above("op_softmax", op_softmax(x), want, 2e-6 + dtype_eps(d), d == F16 ? 1e-4 : 1e-20);
+			near_above("op_softmax", op_softmax(x), want, 2e-6 + dtype_eps(d),
+			    d == F16 ? 1e-4 : 1e-20);
 			softmax_reference(v, rows, cols, true, want);
-			near_above("op_log_softmax", op_log_softmax(x), want, 2e-6 + dtype_eps(d), 0.5);
+			near_above("op_log_softmax", op_log_softmax(x), want, 2e-6 + dtype_eps(d),
+			    0.5);
 			free(v);
 			scope_close();
 		}
@@ -120,7 +123,8 @@ call_cross_entropy(void *ctx, struct tensor **in, int n)
 static void
 cross_entropies(void **state)
 {
-	static const struct loss_case cases[] = { { false, -100 }, { true, -100 }, { false, 2 }, { true, 2 } };
+	static const struct loss_case cases[] =
+	    { { false, -100 }, { true, -100 }, { false, 2 }, { true, 2 } };
 
 	(void)state;
 	for (int k = 0; k < 4; k++) {
@@ -138,7 +142,8 @@ cross_entropies(void **state)
 			free(v);
 			if (d == F32) {
 				check_grad("op_cross_entropy", call_cross_entropy, &c, &x, 1, 2e-3);
-				check_grad_twice("op_cross_entropy", call_cross_entropy, &c, &x, 1, 2e-3);
+				check_grad_twice("op_cross_entropy", call_cross_entropy, &c, &x, 1,
+				    2e-3);
 			}
 			scope_close();
 		}
@@ -184,14 +189,17 @@ binary_and_squared(void **state)
 				want -= (p * y[i] * log_p + (1 - y[i]) * log_q) / (ROWS * CLASSES);
 				square += (v - y[i]) * (v - y[i]) / (ROWS * CLASSES);
 			}
-			near("op_bce_with_logits", call_bce(weighted ? &flag : NULL, in, 2), &want, 1e-6);
+			near("op_bce_with_logits", call_bce(weighted ? &flag : NULL, in, 2), &want,
+			    1e-6);
 			near("op_mse", op_mse(in[0], in[1]), &square, 1e-6);
 			free(x);
 			free(y);
 			if (d == F32) {
 				in[0] = random_tensor(F32, 3, -2, 2, ROWS, CLASSES);
-				check_grad("op_bce_with_logits", call_bce, weighted ? &flag : NULL, in, 2, 2e-3);
-				check_grad_twice("op_bce_with_logits", call_bce, weighted ? &flag : NULL, in, 2, 2e-3);
+				check_grad("op_bce_with_logits", call_bce, weighted ? &flag : NULL,
+				    in, 2, 2e-3);
+				check_grad_twice("op_bce_with_logits", call_bce,
+				    weighted ? &flag : NULL, in, 2, 2e-3);
 				check_grad("op_mse", call_mse, NULL, in, 2, 2e-3);
 				check_grad_twice("op_mse", call_mse, NULL, in, 2, 2e-3);
 			}

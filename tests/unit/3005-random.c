@@ -1,10 +1,12 @@
-/* Random tensors: Philox to the bit, normals to the bit of the same steps done here, and dropout. */
+/* Random tensors: Philox to the bit, normals to the bit of the same steps done here, and
+ * dropout. */
 #include "grad_check.h"
 
 static void
 words(uint64_t seed, uint32_t block, uint32_t third, uint32_t out[4])
 {
-	const uint32_t ctr[4] = { block, 0, third, 0 }, key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
+	const uint32_t ctr[4] = { block, 0, third, 0 }, key[2] =
+	    { (uint32_t)seed, (uint32_t)(seed >> 32) };
 
 	philox4x32(out, ctr, key);
 }
@@ -111,8 +113,8 @@ normals_are_precise(void **state)
 			fourth += pow((double)z[k], 4);
 		}
 	}
-	print_message("# normals: off by %.2g of 2e-6; mean %.2g, variance %.4f, kurtosis %.3f\n", worst,
-	    sum / N, square / N, fourth / N);
+	print_message("# normals: off by %.2g of 2e-6; mean %.2g, variance %.4f, kurtosis %.3f\n",
+	    worst, sum / N, square / N, fourth / N);
 	assert_true(worst < 2e-6);
 	/* four standard errors */
 	assert_true(fabs(sum / N) < 4 / sqrt(N));

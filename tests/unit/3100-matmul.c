@@ -28,7 +28,8 @@ bound(enum dtype d, int64_t k)
 static struct tensor *
 matrix(enum dtype d, uint64_t seed, int64_t batch, int64_t r, int64_t c)
 {
-	return batch ? random_tensor(d, seed, -1, 1, batch, r, c) : random_tensor(d, seed, -1, 1, r, c);
+	return batch ? random_tensor(d, seed, -1, 1, batch, r, c) : random_tensor(d, seed, -1, 1, r,
+	    c);
 }
 
 static void
@@ -45,7 +46,8 @@ one_product(enum dtype d, int64_t bx, int64_t by, int64_t m, int64_t n, int64_t 
 		for (int64_t i = 0; i < m; i++)
 			for (int64_t j = 0; j < n; j++, w++)
 				for (int64_t t = 0; t < k; t++)
-					*w += (double)a[(bx ? q * m * k : 0) + (ta ? t * m + i : i * k + t)] *
+					*w += (double)a[(bx ? q * m * k : 0) +
+					    (ta ? t * m + i : i * k + t)] *
 					    b[(by ? q * n * k : 0) + (tb ? j * k + t : t * n + j)];
 	snprintf(what, sizeof(what), "%s%s", ta ? "x^T " : "x ", tb ? "y^T" : "y");
 	near(what, z, want, bound(d, k));
@@ -60,7 +62,8 @@ products_of_every_shape(void **state)
 	static const struct {
 		int64_t bx, by, m, n, k;
 	} c[] = { { 0, 0, 1, 1, 1 }, { 0, 0, 3, 5, 2 }, { 0, 0, 33, 17, 9 }, { 0, 0, 64, 64, 64 },
-		{ 0, 0, 100, 130, 70 }, { 0, 0, 5, 33, 1000 }, { 0, 0, 16, 4, 4100 }, { 2, 2, 7, 20, 12 },
+		{ 0, 0, 100, 130, 70 }, { 0, 0, 5, 33, 1000 }, { 0, 0, 16, 4, 4100 },
+		    { 2, 2, 7, 20, 12 },
 		{ 3, 0, 5, 6, 7 }, { 0, 3, 5, 6, 7 }, { 2, 0, 40, 36, 24 }, { 4, 4, 77, 64, 40 },
 		{ 0, 0, 2, 81, 16 }, { 0, 0, 20, 112, 8 } };
 
@@ -69,7 +72,8 @@ products_of_every_shape(void **state)
 		for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
 			for (int t = 0; t < 4; t++) {
 				scope_open();
-				one_product(d, c[i].bx, c[i].by, c[i].m, c[i].n, c[i].k, t & 1, t >> 1);
+				one_product(d, c[i].bx, c[i].by, c[i].m, c[i].n, c[i].k, t & 1,
+				    t >> 1);
 				scope_close();
 			}
 }
@@ -106,7 +110,8 @@ products_have_gradients(void **state)
 static void
 linear_layers(void **state)
 {
-	static const int64_t c[][3] = { { 1, 1, 1 }, { 4, 1000, 512 }, { 37, 10, 30 }, { 65, 48, 33 },
+	static const int64_t c[][3] =
+	    { { 1, 1, 1 }, { 4, 1000, 512 }, { 37, 10, 30 }, { 65, 48, 33 },
 		{ 2, 2, 1280 }, { 130, 96, 20 } };
 
 	(void)state;
@@ -121,7 +126,8 @@ linear_layers(void **state)
 				scope_open();
 				x = random_tensor(d, 5, -1, 1, m, 1, k);
 				w = random_tensor(d, 6, -1, 1, n, k);
-				b = act == ACT_SILU ? NULL : random_tensor(act == ACT_RELU ? F32 : d, 7, -1, 1, n);
+				b = act == ACT_SILU ? NULL
+				    : random_tensor(act == ACT_RELU ? F32 : d, 7, -1, 1, n);
 				xs = values(x);
 				ws = values(w);
 				bs = b ? values(b) : NULL;
@@ -134,11 +140,13 @@ linear_layers(void **state)
 						want[r * n + j] = act == ACT_RELU ? fmax(s, 0)
 						    : act == ACT_SILU ? s / (1 + exp(-s))
 						    : act == ACT_GELU ? s * erfc(-s * sqrt(0.5)) / 2
-						    : act == ACT_QUICK_GELU ? s / (1 + exp(-1.702 * s))
-						    : act == ACT_SIGMOID ? 1 / (1 + exp(-s))
-						    : act == ACT_LRELU && s < 0 ? 0.2 * s : s;
+						    : act == ACT_QUICK_GELU ? s /
+						    (1 + exp(-1.702 * s)) : act == ACT_SIGMOID ? 1 /
+						    (1 + exp(-s)) : act == ACT_LRELU &&
+						    s < 0 ? 0.2 * s : s;
 					}
-				near("op_linear_act", op_linear_act(x, w, b, act), want, 2 * bound(d, k) + 1e-6);
+				near("op_linear_act", op_linear_act(x, w, b, act), want,
+				    2 * bound(d, k) + 1e-6);
 				scope_close();
 				free(want);
 				free(xs);
@@ -229,7 +237,10 @@ weights_that_thaw_are_read_anew(void **state)
 	tensor_drop(w);
 }
 
-#define ON(test, disable) { #test " (without: " disable ")", test, open_with, close_device, disable }
+#define ON(test, disable)                                                               \
+	{                                                                               \
+#test " (without: " disable ")", test, open_with, close_device, disable \
+	}
 
 int
 main(void)

@@ -59,15 +59,20 @@ static const struct shape shapes[] = {
 	for (int y_ = 0; y_ < (oh); y_++) for (int x_ = 0; x_ < (ow); x_++) \
 	for (int o_ = 0; o_ < (s)->out; o_++) \
 	for (int ky_ = 0; ky_ < (s)->kh; ky_++) for (int kx_ = 0; kx_ < (s)->kw; kx_++) { \
-		const int st_ = (s)->c.stride ? (s)->c.stride : 1, d_ = (s)->c.dilation ? (s)->c.dilation : 1; \
-		const int iy_ = y_ * st_ + ky_ * d_ - (s)->c.top, ix_ = x_ * st_ + kx_ * d_ - (s)->c.left; \
+		const int st_ = (s)->c.stride ? (s)->c.stride : 1; \
+		const int d_ = (s)->c.dilation ? (s)->c.dilation : 1; \
+		const int iy_ = y_ * st_ + ky_ * d_ - (s)->c.top; \
+		const int ix_ = x_ * st_ + kx_ * d_ - (s)->c.left; \
 		if (iy_ < 0 || iy_ >= (s)->h || ix_ < 0 || ix_ >= (s)->w) \
 			continue; \
 		for (int i_ = 0; i_ < (gi); i_++) { \
-			const size_t Y = (size_t)((n_ * (oh) + y_) * (ow) + x_) * (size_t)(s)->out + (size_t)o_; \
-			const size_t X = (size_t)((n_ * (s)->h + iy_) * (s)->w + ix_) * (size_t)(s)->in + \
+			const int from_ = (n_ * (s)->h + iy_) * (s)->w + ix_; \
+			const int to_ = (n_ * (oh) + y_) * (ow) + x_; \
+			const int tap_ = (o_ * (s)->kh + ky_) * (s)->kw + kx_; \
+			const size_t Y = (size_t)to_ * (size_t)(s)->out + (size_t)o_; \
+			const size_t X = (size_t)from_ * (size_t)(s)->in + \
 			    (size_t)(o_ / (go) * (gi) + i_); \
-			const size_t W = (size_t)((o_ * (s)->kh + ky_) * (s)->kw + kx_) * (size_t)(gi) + (size_t)i_; \
+			const size_t W = (size_t)tap_ * (size_t)(gi) + (size_t)i_; \
 			BODY; \
 		} \
 	}
@@ -78,7 +83,8 @@ one_convolution(enum dtype d, const struct shape *s, bool bias)
 	const int groups = s->c.groups ? s->c.groups : 1, gi = s->in / groups, go = s->out / groups;
 	struct tensor *x = random_tensor(d, 1, -1, 1, s->n, s->h, s->w, s->in);
 	struct tensor *w = random_tensor(d, 2, -1, 1, s->out, s->kh, s->kw, gi);
-	struct tensor *b = bias ? random_tensor(F32, 3, -1, 1, s->out) : NULL, *in[] = { x, w, b }, *g[3], *y;
+	struct tensor *b = bias ? random_tensor(F32, 3, -1, 1, s->out) : NULL, *in[] = { x, w, b },
+	    *g[3], *y;
 	struct tensor *gy;
 	double *want, *wx, *ww, *wb, taps;
 	float *xs = values(x), *ws = values(w), *bs = b ? values(b) : NULL, *gs;
@@ -87,8 +93,8 @@ one_convolution(enum dtype d, const struct shape *s, bool bias)
 
 	for (int i = 0; i < (bias ? 3 : 2); i++)
 		in[i]->requires_grad = true;
-	snprintf(what, sizeof(what), "%dx%d %d>%d /%d d%d g%d", s->kh, s->kw, s->in, s->out, s->c.stride,
-	    s->c.dilation, groups);
+	snprintf(what, sizeof(what), "%dx%d %d>%d /%d d%d g%d", s->kh, s->kw, s->in, s->out,
+	    s->c.stride, s->c.dilation, groups);
 	y = op_conv2d(x, w, b, s->c);
 	oh = (int)y->dim[1];
 	ow = (int)y->dim[2];
@@ -110,7 +116,8 @@ one_convolution(enum dtype d, const struct shape *s, bool bias)
 	taps = sqrt((double)(gi * s->kh * s->kw));
 	near(what, y, want, 4e-7 * taps + 2.5 * dtype_eps(d));
 	grad_of(y, gy, in, bias ? 3 : 2, false, g);
-	near("  gradient of x", g[0], wx, 4e-7 * sqrt((double)(go * s->kh * s->kw)) + 2.5 * dtype_eps(d));
+	near("  gradient of x", g[0], wx,
+	    4e-7 * sqrt((double)(go * s->kh * s->kw)) + 2.5 * dtype_eps(d));
 	near("  gradient of w", g[1], ww, 1e-6 * sqrt((double)y->n) + 2.5 * dtype_eps(d));
 	if (bias)
 		near("  gradient of b", g[2], wb, 1e-6 * sqrt((double)y->n) + 2.5 * dtype_eps(d));
@@ -163,7 +170,8 @@ transposed_convolutions(void **state)
 	(void)state;
 	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
 		const struct shape *s = &cases[k];
-		const int groups = s->c.groups, gi = s->in / groups, go = s->out / groups, st = s->c.stride;
+		const int groups = s->c.groups, gi = s->in / groups, go = s->out / groups,
+		          st = s->c.stride;
 		const int oh = (s->h + s->c.top + s->c.bottom - s->kh) / st + 1;
 		const int ow = (s->w + s->c.left + s->c.right - s->kw) / st + 1;
 		const int eh = s->h - ((oh - 1) * st + s->kh - s->c.top - s->c.bottom);
@@ -207,7 +215,8 @@ conv_fn(void *ctx, struct tensor **in, int n)
 	const struct ctx *k = ctx;
 
 	if (k->transpose)
-		return op_conv_transpose2d(in[0], in[1], n > 2 ? in[2] : NULL, k->c, 0, k->c.stride - 1);
+		return op_conv_transpose2d(in[0], in[1], n > 2 ? in[2] : NULL, k->c, 0,
+		    k->c.stride - 1);
 	return op_conv2d(in[0], in[1], n > 2 ? in[2] : NULL, k->c);
 }
 
@@ -255,8 +264,8 @@ fused_activations(void **state)
 		q = values(z);
 		for (int64_t i = 0; i < y->n; i++)
 			if (act == ACT_NONE || act == ACT_RELU || act == ACT_LRELU)
-				assert_float_equal(p[i], q[i] > 0 || act == ACT_NONE ? q[i] : act == ACT_RELU ? 0
-				    : 0.2f * q[i], 1e-6);
+				assert_float_equal(p[i], q[i] > 0 || act == ACT_NONE ? q[i]
+				    : act == ACT_RELU ? 0 : 0.2f * q[i], 1e-6);
 		free(p);
 		free(q);
 	}
@@ -302,7 +311,8 @@ large_operands_are_done_in_parts(void **state)
 		scope_close();
 	}
 	scope_open();
-	struct tensor *x = random_tensor(F32, 1, -1, 1, 500, 20), *w = random_tensor(F32, 2, -1, 1, 12, 20);
+	struct tensor *x = random_tensor(F32, 1, -1, 1, 500, 20),
+	              *w = random_tensor(F32, 2, -1, 1, 12, 20);
 	float *got, *want;
 
 	x->requires_grad = w->requires_grad = true;
@@ -315,18 +325,21 @@ large_operands_are_done_in_parts(void **state)
 	scope_close();
 }
 
-/* Twice as large, then a convolution: by 2x2 taps for each kind of pixel, beside the two ops in turn. */
+/* Twice as large, then a convolution: by 2x2 taps for each kind of pixel, beside the two ops in
+ * turn. */
 static void
 twice_as_large_then_convolved(void **state)
 {
-	static const struct { int64_t n, h, w, in, out; } sizes[] = { { 1, 1, 1, 4, 4 }, { 2, 3, 5, 8, 33 },
+	static const struct { int64_t n, h, w, in, out; } sizes[] =
+	    { { 1, 1, 1, 4, 4 }, { 2, 3, 5, 8, 33 },
 		{ 1, 4, 7, 3, 16 }, { 1, 5, 2, 16, 1 }, { 2, 2, 3, 24, 80 } };
 	static const enum dtype dtypes[] = { F32, F16, BF16 };
 
 	(void)state;
 	for (size_t i = 0; i < 3 * sizeof(sizes) / sizeof(*sizes); i++) {
 		const enum dtype d = dtypes[i % 3];
-		const int64_t n = sizes[i / 3].n, h = sizes[i / 3].h, w = sizes[i / 3].w, in = sizes[i / 3].in;
+		const int64_t n = sizes[i / 3].n, h = sizes[i / 3].h, w = sizes[i / 3].w,
+		              in = sizes[i / 3].in;
 		struct tensor *x, *k, *b, *y, *z;
 		float *got, *want;
 		double off = 0, norm = 0;
@@ -338,7 +351,8 @@ twice_as_large_then_convolved(void **state)
 		y = op_up2_conv2d(x, k, b);
 		z = op_conv2d(op_resize_nearest(x, (int)(2 * h), (int)(2 * w)), k, b, CONV_SAME(3));
 		assert_int_equal(y->n, z->n);
-		for (int again = 0; again < 2; again++) { /* from the copies that stay with the weight, too */
+		/* from the copies that stay with the weight, too */
+		for (int again = 0; again < 2; again++) {
 			got = values(y);
 			want = values(z);
 			for (int64_t e = 0; e < y->n; e++) {
@@ -358,7 +372,10 @@ twice_as_large_then_convolved(void **state)
 	}
 }
 
-#define ON(test, disable) { #test " (without: " disable ")", test, open_with, close_device, disable }
+#define ON(test, disable)                                                               \
+	{                                                                               \
+#test " (without: " disable ")", test, open_with, close_device, disable \
+	}
 
 int
 main(void)

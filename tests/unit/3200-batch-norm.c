@@ -45,8 +45,8 @@ reference(const float *x, const float *w, const float *b, int64_t rows, int64_t 
 }
 
 static void
-one(enum dtype dtype, bool train, enum act act, bool affine, double lo, double hi, double tol, int64_t n,
-    int64_t h, int64_t wd, int64_t c)
+one(enum dtype dtype, bool train, enum act act, bool affine, double lo, double hi, double tol,
+    int64_t n, int64_t h, int64_t wd, int64_t c)
 {
 	struct tensor *x = random_tensor(dtype, 1, lo, hi, n, h, wd, c);
 	struct tensor *w = affine ? random_tensor(F32, 2, 0.5, 1.5, c) : NULL;
@@ -54,7 +54,8 @@ one(enum dtype dtype, bool train, enum act act, bool affine, double lo, double h
 	struct tensor *rm = random_tensor(F32, 4, -1, 1, c), *rv = random_tensor(F32, 5, 0.5, 2, c);
 	float *fx = values(x), *fw = w ? values(w) : NULL, *fb = b ? values(b) : NULL;
 	float *fm = values(rm), *fv = values(rv);
-	double *m = xmalloc((size_t)c * 8), *v = xmalloc((size_t)c * 8), *y = xmalloc((size_t)x->n * 8);
+	double *m = xmalloc((size_t)c * 8), *v = xmalloc((size_t)c * 8),
+	       *y = xmalloc((size_t)x->n * 8);
 	char what[64];
 
 	for (int64_t j = 0; j < c; j++) {
@@ -63,7 +64,8 @@ one(enum dtype dtype, bool train, enum act act, bool affine, double lo, double h
 	}
 	reference(fx, fw, fb, n * h * wd, c, 1e-5, 0.1, train, act, m, v, y);
 	snprintf(what, sizeof(what), "batch_norm train %d act %d", train, (int)act);
-	near(what, op_batch_norm(x, w, b, rm, rv, 0.1, 1e-5, train, act), y, tol + dtype_eps(dtype) * 4);
+	near(what, op_batch_norm(x, w, b, rm, rv, 0.1, 1e-5, train, act), y,
+	    tol + dtype_eps(dtype) * 4);
 	near("running mean", rm, m, 1e-6);
 	near("running variance", rv, v, 1e-5);
 	free(fx);
@@ -87,8 +89,8 @@ values_match(void **state)
 	/* observed: 4e-7 to 1e-6 */
 	for (size_t i = 0; i < sizeof(shape) / sizeof(*shape); i++)
 		for (int k = 0; k < 6; k++)
-			one(F32, k % 2, (enum act)(k / 2), k != 2, -2, 3, 2e-5, shape[i][0], shape[i][1],
-			    shape[i][2], shape[i][3]);
+			one(F32, k % 2, (enum act)(k / 2), k != 2, -2, 3, 2e-5, shape[i][0],
+			    shape[i][1], shape[i][2], shape[i][3]);
 	for (enum dtype d = F16; d <= BF16; d++)
 		for (int k = 0; k < 4; k++) {
 			one(d, k % 2, (enum act)(k / 2), true, -2, 3, 2e-5, 2, 9, 7, 12);
@@ -97,7 +99,8 @@ values_match(void **state)
 	scope_close();
 }
 
-/* A mean of a thousand deviations: what E[x^2] - E[x]^2 would lose. x itself has 6e-5 of a deviation. */
+/* A mean of a thousand deviations: what E[x^2] - E[x]^2 would lose. x itself has 6e-5 of a
+ * deviation. */
 static void
 large_means_lose_nothing(void **state)
 {
@@ -116,11 +119,13 @@ bn(void *ctx, struct tensor **in, int n)
 {
 	struct bn *c = ctx;
 	/* fresh ones where they would be moved, so that every call sees the same */
-	struct tensor *mean = c->train ? tensor_full(F32, 1, in[0]->dim + in[0]->ndim - 1, 0) : c->mean;
-	struct tensor *var = c->train ? tensor_full(F32, 1, in[0]->dim + in[0]->ndim - 1, 1) : c->var;
+	struct tensor *mean = c->train ? tensor_full(F32, 1, in[0]->dim + in[0]->ndim - 1, 0)
+	    : c->mean;
+	struct tensor *var = c->train ? tensor_full(F32, 1, in[0]->dim + in[0]->ndim - 1, 1)
+	    : c->var;
 
-	return op_batch_norm(in[0], n > 1 ? in[1] : NULL, n > 1 ? in[2] : NULL, mean, var, 0.1, 1e-3,
-	    c->train, c->act);
+	return op_batch_norm(in[0], n > 1 ? in[1] : NULL, n > 1 ? in[2] : NULL, mean, var, 0.1,
+	    1e-3, c->train, c->act);
 }
 
 static void
@@ -133,10 +138,13 @@ gradients_match(void **state)
 	for (size_t i = 0; i < sizeof(shape) / sizeof(*shape); i++)
 		for (int k = 0; k < 6; k++) {
 			const int64_t *s = shape[i];
-			struct bn c = { k % 2, (enum act)(k / 2), random_tensor(F32, 4, -1, 1, s[3]),
+			struct bn c =
+			    { k % 2, (enum act)(k / 2), random_tensor(F32, 4, -1, 1, s[3]),
 				random_tensor(F32, 5, 0.5, 2, s[3]), 0.1 };
-			struct tensor *in[] = { random_tensor(F32, 1, -2, 2, s[0], s[1], s[2], s[3]),
-				random_tensor(F32, 2, 0.5, 1.5, s[3]), random_tensor(F32, 3, -1, 1, s[3]) };
+			struct tensor *in[] = { random_tensor(F32, 1, -2, 2, s[0], s[1], s[2],
+				                    s[3]),
+				random_tensor(F32, 2, 0.5, 1.5, s[3]),
+				random_tensor(F32, 3, -1, 1, s[3]) };
 
 			/* relu's corners spoil central differences: see fused_is_composed for it */
 			if (c.act == ACT_RELU)
@@ -177,7 +185,8 @@ fused_is_composed(void **state)
 				for (int64_t j = 0; j < a[i]->n; j++)
 					w[j] = want[j];
 				/* observed: 6e-7, and 16-bit rounding of dx */
-				near("fused against composed", b[i], w, 1e-5 + (i ? 0 : 8 * dtype_eps(d)));
+				near("fused against composed", b[i], w,
+				    1e-5 + (i ? 0 : 8 * dtype_eps(d)));
 				free(want);
 				free(w);
 			}
@@ -210,7 +219,8 @@ checkpoints_move_statistics_once(void **state)
 		moved_var = random_tensor(F32, 5, 0.5, 2, 5);
 		x = random_tensor(F32, 1, -2, 2, 2, 3, 4, 5);
 		x->requires_grad = true;
-		backward(op_sum_all(op_square(k ? checkpoint(moving, NULL, &x, 1) : moving(NULL, &x, 1))));
+		backward(op_sum_all(op_square(k ? checkpoint(moving, NULL, &x, 1)
+		    : moving(NULL, &x, 1))));
 		tensor_get(moved_mean, mean[k]);
 		tensor_get(moved_var, var[k]);
 		x->grad = tensor_drop(x->grad);
@@ -228,8 +238,8 @@ not_a_number_stays_one(void **state)
 	(void)state;
 	scope_open();
 	tensor_get(op_batch_norm(tensor_from(F32, 2, (int64_t[]){ 2, 4 }, x), NULL, NULL,
-	    tensor_full(F32, 1, (int64_t[]){ 4 }, 0), tensor_full(F32, 1, (int64_t[]){ 4 }, 1), 0.1, 1e-5,
-	    true, ACT_RELU), y);
+	    tensor_full(F32, 1, (int64_t[]){ 4 }, 0), tensor_full(F32, 1, (int64_t[]){ 4 }, 1), 0.1,
+	    1e-5, true, ACT_RELU), y);
 	assert_true(isnan(y[2]) && isnan(y[6]));
 	assert_true(y[4] > 0.9f && y[0] == 0);
 	scope_close();

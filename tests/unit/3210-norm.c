@@ -17,7 +17,8 @@ norm(void *ctx, struct tensor **in, int n)
 
 	if (c->kind == GROUP)
 		return op_group_norm(in[0], c->groups, w, b, 1e-4, c->act);
-	return c->kind == LAYER ? op_layer_norm(in[0], w, b, 1e-4) : op_instance_norm(in[0], w, b, 1e-4);
+	return c->kind == LAYER ? op_layer_norm(in[0], w, b, 1e-4) : op_instance_norm(in[0], w, b,
+	    1e-4);
 }
 
 /* x [n, rows, c]; each sample's groups of channels by themselves. */
@@ -41,7 +42,8 @@ reference(const float *x, const float *w, const float *b, int64_t n, int64_t row
 				double z = (p[i / width * c + i % width] - m) / sqrt(v + 1e-4);
 
 				z = (w ? w[j] : 1) * z + (b ? b[j] : 0);
-				y[s * rows * c + i / width * c + j] = act == ACT_SILU ? z / (1 + exp(-z)) : z;
+				y[s * rows * c + i / width * c + j] = act == ACT_SILU ? z /
+				    (1 + exp(-z)) : z;
 			}
 		}
 }
@@ -51,9 +53,11 @@ one(enum dtype d, const struct norm *k, bool affine, double lo, double hi, doubl
     int64_t h, int64_t wd, int64_t c)
 {
 	static const char *const names[] = { "group_norm", "instance_norm", "layer_norm" };
-	struct tensor *in[] = { random_tensor(d, 1, lo, hi, n, h, wd, c), random_tensor(F32, 2, 0.5, 1.5, c),
+	struct tensor *in[] =
+	    { random_tensor(d, 1, lo, hi, n, h, wd, c), random_tensor(F32, 2, 0.5, 1.5, c),
 		random_tensor(F32, 3, -1, 1, c) };
-	float *x = values(in[0]), *w = affine ? values(in[1]) : NULL, *b = affine ? values(in[2]) : NULL;
+	float *x = values(in[0]), *w = affine ? values(in[1]) : NULL, *b = affine ? values(in[2])
+	    : NULL;
 	double *y = xmalloc((size_t)in[0]->n * sizeof(*y));
 
 	if (k->kind == LAYER)
@@ -70,15 +74,18 @@ one(enum dtype d, const struct norm *k, bool affine, double lo, double hi, doubl
 static void
 values_match(void **state)
 {
-	static const int64_t shape[][5] = { { 2, 5, 7, 6, 3 }, { 3, 9, 11, 20, 4 }, { 1, 4, 4, 320, 32 },
-		{ 2, 33, 17, 12, 1 }, { 2, 8, 8, 1280, 32 }, { 1, 300, 20, 4, 2 }, { 2, 1, 3, 1000, 8 } };
+	static const int64_t shape[][5] =
+	    { { 2, 5, 7, 6, 3 }, { 3, 9, 11, 20, 4 }, { 1, 4, 4, 320, 32 },
+		{ 2, 33, 17, 12, 1 }, { 2, 8, 8, 1280, 32 }, { 1, 300, 20, 4, 2 },
+		    { 2, 1, 3, 1000, 8 } };
 
 	(void)state;
 	for (enum dtype d = F32; d <= BF16; d++)
 		for (size_t i = 0; i < sizeof(shape) / sizeof(*shape); i++)
 			for (int k = 0; k < 4; k++) {
 				const int64_t *s = shape[i];
-				struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k], (int)s[4],
+				struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k],
+				    (int)s[4],
 					k == 1 ? ACT_SILU : ACT_NONE };
 
 				scope_open();
@@ -106,13 +113,15 @@ large_means_lose_nothing(void **state)
 static void
 gradients_match(void **state)
 {
-	static const int64_t shape[][5] = { { 2, 3, 5, 6, 3 }, { 2, 5, 3, 8, 2 }, { 1, 4, 3, 40, 4 } };
+	static const int64_t shape[][5] =
+	    { { 2, 3, 5, 6, 3 }, { 2, 5, 3, 8, 2 }, { 1, 4, 3, 40, 4 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(shape) / sizeof(*shape); i++)
 		for (int k = 0; k < 4; k++) {
 			const int64_t *s = shape[i];
-			struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k], (int)s[4],
+			struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k],
+			    (int)s[4],
 				k == 1 ? ACT_SILU : ACT_NONE };
 			struct tensor *in[3];
 
@@ -131,14 +140,16 @@ gradients_match(void **state)
 static void
 fused_is_composed(void **state)
 {
-	static const int64_t shape[][5] = { { 3, 7, 5, 12, 4 }, { 2, 9, 9, 10, 2 }, { 2, 16, 16, 160, 32 },
+	static const int64_t shape[][5] =
+	    { { 3, 7, 5, 12, 4 }, { 2, 9, 9, 10, 2 }, { 2, 16, 16, 160, 32 },
 		{ 1, 40, 33, 64, 8 } };
 
 	(void)state;
 	for (enum dtype d = F32; d <= BF16; d++)
 		for (int k = 0; k < 16; k++) {
 			const int64_t *s = shape[k / 4];
-			struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k % 4], (int)s[4],
+			struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k % 4],
+			    (int)s[4],
 				k % 4 == 1 ? ACT_SILU : ACT_NONE };
 			struct tensor *in[3], *a[3], *b[3], *y, *gy;
 
@@ -159,7 +170,8 @@ fused_is_composed(void **state)
 				for (int64_t j = 0; j < a[i]->n; j++)
 					w[j] = want[j];
 				/* observed: 1e-6, and 16-bit rounding of dx */
-				near("fused against composed", b[i], w, 1e-5 + (i ? 0 : 8 * dtype_eps(d)));
+				near("fused against composed", b[i], w,
+				    1e-5 + (i ? 0 : 8 * dtype_eps(d)));
 				free(want);
 				free(w);
 			}

@@ -7,8 +7,10 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ 2, 5, 7, 3, 3, 2, 1 }, { 1, 9, 8, 8, 2, 2, 0 }, { 2, 6, 6, 12, 3, 1, 1 }, { 1, 7, 5, 4, 3, 3, 0 },
-	{ 1, 4, 4, 1, 4, 1, 0 }, { 2, 11, 13, 5, 5, 2, 2 }, { 1, 12, 9, 8, 3, 2, 0 }, { 1, 2, 2, 4, 2, 5, 1 },
+	{ 2, 5, 7, 3, 3, 2, 1 }, { 1, 9, 8, 8, 2, 2, 0 }, { 2, 6, 6, 12, 3, 1, 1 },
+	    { 1, 7, 5, 4, 3, 3, 0 },
+	{ 1, 4, 4, 1, 4, 1, 0 }, { 2, 11, 13, 5, 5, 2, 2 }, { 1, 12, 9, 8, 3, 2, 0 },
+	    { 1, 2, 2, 4, 2, 5, 1 },
 	{ 1, 33, 31, 20, 3, 2, 1 },
 };
 enum { SHAPES = sizeof(shapes) / sizeof(*shapes) };
@@ -34,7 +36,8 @@ window(enum kind kind, const float *x, const struct shape *s, int64_t n, int64_t
 	*at = -1;
 	for (int ky = 0; ky < s->k; ky++)
 		for (int kx = 0; kx < s->k; kx++) {
-			int64_t y = oy * s->stride - s->pad + ky, z = ox * s->stride - s->pad + kx, i;
+			int64_t y = oy * s->stride - s->pad + ky, z = ox * s->stride - s->pad + kx,
+			        i;
 
 			if (y < 0 || y >= s->h || z < 0 || z >= s->w)
 				continue;
@@ -51,8 +54,8 @@ window(enum kind kind, const float *x, const struct shape *s, int64_t n, int64_t
 
 /* want: the pool of x; gx: the gradient of sum(gy pool(x)). */
 static void
-reference(enum kind kind, const float *x, const struct shape *s, int64_t oh, int64_t ow, double *want,
-    const float *gy, double *gx)
+reference(enum kind kind, const float *x, const struct shape *s, int64_t oh, int64_t ow,
+    double *want, const float *gy, double *gx)
 {
 	memset(gx, 0, (size_t)(s->n * s->h * s->w * s->c) * sizeof(*gx));
 	for (int64_t n = 0; n < s->n; n++)
@@ -69,18 +72,25 @@ reference(enum kind kind, const float *x, const struct shape *s, int64_t oh, int
 					for (int ky = 0; ky < s->k; ky++)
 						for (int kx = 0; kx < s->k; kx++) {
 							int64_t y = oy * s->stride - s->pad + ky;
-							int64_t z = ox * s->stride - s->pad + kx, inside = 0;
+							int64_t z = ox * s->stride - s->pad + kx,
+							        inside = 0;
 
-							if (y < 0 || y >= s->h || z < 0 || z >= s->w)
+							if (y < 0 || y >= s->h || z < 0 ||
+							    z >= s->w)
 								continue;
 							for (int j = 0; j < s->k * s->k; j++) {
-								int64_t jy = oy * s->stride - s->pad + j / s->k;
-								int64_t jz = ox * s->stride - s->pad + j % s->k;
+								int64_t jy = oy * s->stride -
+								    s->pad + j / s->k;
+								int64_t jz = ox * s->stride -
+								    s->pad + j % s->k;
 
-								inside += jy >= 0 && jy < s->h && jz >= 0 && jz < s->w;
+								inside += jy >= 0 && jy < s->h &&
+								    jz >= 0 && jz < s->w;
 							}
-							gx[((n * s->h + y) * s->w + z) * s->c + c] +=
-							    gy[o] / (kind == AVG ? (double)inside : s->k * s->k);
+							gx[((n * s->h + y) * s->w + z) * s->c +
+							    c] += gy[o] /
+							    (kind == AVG ? (double)inside
+							                 : s->k * s->k);
 						}
 				}
 }
@@ -116,12 +126,13 @@ values_and_gradients_match(void **state)
 				gy->requires_grad = true;
 				grad_of(y, gy, &x, 1, true, gx);
 				near("its gradient", gx[0], dwant, 2e-6 + 4 * dtype_eps(d));
-				/* the gradient is linear in gy: its own gradient with r for x is the pool's at r,
-				 * with x's maxima: sum(r gx) = sum(gy take(r)) */
+				/* the gradient is linear in gy: its own gradient with r for x is
+				 * the pool's at r, with x's maxima: sum(r gx) = sum(gy take(r)) */
 				r = random_tensor_of(d, 5, -1, 1, 4, x->dim);
 				grad_of(gx[0], r, &gy, 1, false, again);
 				if (d == F32) {
-					float *fr = values(r), *fa = values(again[0]), *gxv = values(gx[0]);
+					float *fr = values(r), *fa = values(again[0]),
+					      *gxv = values(gx[0]);
 					double left = 0, right = 0;
 
 					for (int64_t j = 0; j < x->n; j++)

@@ -42,7 +42,8 @@ weight(int mode, int64_t o, int64_t m, int64_t i, int64_t n)
 static void
 reference(int mode, const struct shape *s, bool spread, const float *in, double *out)
 {
-	memset(out, 0, (size_t)(s->n * s->c * (spread ? s->h * s->w : s->oh * s->ow)) * sizeof(*out));
+	memset(out, 0, (size_t)(s->n * s->c * (spread ? s->h * s->w : s->oh * s->ow)) *
+	    sizeof(*out));
 	for (int64_t n = 0; n < s->n; n++)
 		for (int64_t oy = 0; oy < s->oh; oy++)
 			for (int64_t y = 0; y < s->h; y++) {
@@ -53,10 +54,14 @@ reference(int mode, const struct shape *s, bool spread, const float *in, double 
 						double w = wy * weight(mode, ox, s->ow, x, s->w);
 
 						for (int64_t c = 0; w != 0 && c < s->c; c++) {
-							int64_t i = ((n * s->h + y) * s->w + x) * s->c + c;
-							int64_t o = ((n * s->oh + oy) * s->ow + ox) * s->c + c;
+							int64_t i =
+							    ((n * s->h + y) * s->w + x) * s->c + c;
+							int64_t o =
+							    ((n * s->oh + oy) * s->ow + ox) * s->c +
+							    c;
 
-							out[spread ? i : o] += w * in[spread ? o : i];
+							out[spread ? i : o] += w *
+							    in[spread ? o : i];
 						}
 					}
 			}
@@ -96,7 +101,8 @@ values_and_gradients_match(void **state)
 				grad_of(gx[0], r, &gy, 1, false, again);
 				f = values(r);
 				reference(mode, s, false, f, want);
-				near("its gradient's gradient", again[0], want, 2e-5 + 2 * dtype_eps(d));
+				near("its gradient's gradient", again[0], want,
+				    2e-5 + 2 * dtype_eps(d));
 				free(f);
 				free(want);
 				scope_close();

@@ -9,8 +9,8 @@ struct att {
 
 /* softmax(q k^T scale) v, and with gy the gradients. All [n, rows, c]. */
 static void
-reference(const struct att *a, int64_t n, int64_t t, int64_t s, int64_t c, const float *q, const float *k,
-    const float *v, const float *gy, double *y, double *gq, double *gk, double *gv)
+reference(const struct att *a, int64_t n, int64_t t, int64_t s, int64_t c, const float *q,
+    const float *k, const float *v, const float *gy, double *y, double *gq, double *gk, double *gv)
 {
 	int64_t d = c / a->heads;
 	double *p = xmalloc((size_t)s * sizeof(*p));
@@ -56,8 +56,8 @@ reference(const struct att *a, int64_t n, int64_t t, int64_t s, int64_t c, const
 }
 
 static void
-one(enum dtype dtype, int64_t n, int64_t t, int64_t s, int heads, int64_t d, bool causal, double scale,
-    double tol)
+one(enum dtype dtype, int64_t n, int64_t t, int64_t s, int heads, int64_t d, bool causal,
+    double scale, double tol)
 {
 	struct att a = { heads, scale != 0 ? scale : 1 / sqrt((double)d), causal };
 	int64_t c = heads * d;

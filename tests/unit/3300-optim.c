@@ -1,4 +1,5 @@
-/* Optimisers against torch.optim's formulas in double, the clipping norm, resuming, running means. */
+/* Optimisers against torch.optim's formulas in double, the clipping norm, resuming, running
+ * means. */
 #include "grad_check.h"
 
 #include "base/err.h"
@@ -108,7 +109,8 @@ steps_match(void **state)
 		for (int i = 0; i < PARAMS; i++) {
 			size_t n = (size_t)sizes[i];
 			float *got = xmalloc(n * 4), *was = xmalloc(n * 4), *g = xmalloc(n * 4);
-			double *p = xcalloc(n, 8), *m = xcalloc(n, 8), *v = xcalloc(n, 8), err = 0, move = 0;
+			double *p = xcalloc(n, 8), *m = xcalloc(n, 8), *v = xcalloc(n, 8), err = 0,
+			       move = 0;
 
 			params_get(ps.p[i], got);
 			fill_random(was, (int64_t)n, (uint64_t)i, -1, 1);
@@ -126,8 +128,11 @@ steps_match(void **state)
 			if (i == IDLE)
 				assert_true(err == 0);
 			else if (k == ADAMW8_CONF && sizes[i] >= 4096) {
-				/* what 8 bits of moments do to single values; observed: 0.3 of the change */
-				print_message("# conf %d tensor %d: off by %.2g of a change of %.2g\n", k, i, err, move);
+				/* what 8 bits of moments do to single values; observed: 0.3 of the
+				 * change */
+				print_message(
+				    "# conf %d tensor %d: off by %.2g of a change of %.2g\n", k, i,
+				    err, move);
 				assert_true(err < 0.6 * move);
 			} else
 				worst = fmax(worst, err / move);
@@ -146,7 +151,7 @@ steps_match(void **state)
 	}
 }
 
-/* ---- 8 bits ------------------------------------------------------------------------------------ */
+/* ---- 8 bits ---------------------------------------------------------------------------------- */
 
 /* The 256 values of the dynamic map, from its definition. */
 static int
@@ -234,7 +239,8 @@ eight_bits_match(void **state)
 			worst = fmax(worst, e);
 	}
 	/* observed: none, the others by 4e-7 */
-	print_message("# 8-bit: %d of %d values off by a code, the others by %.2g\n", off, N, worst);
+	print_message("# 8-bit: %d of %d values off by a code, the others by %.2g\n", off, N,
+	    worst);
 	assert_true(off <= 5);
 	optim_release(&o);
 	params_release(&ps);
@@ -245,7 +251,7 @@ eight_bits_match(void **state)
 	free(got);
 }
 
-/* ---- clipping ---------------------------------------------------------------------------------- */
+/* ---- clipping -------------------------------------------------------------------------------- */
 
 static void
 norm_and_factor(void **state)
@@ -310,7 +316,7 @@ the_loss_scale_moves(void **state)
 	assert_true(g.scale == 32768);
 }
 
-/* ---- resuming ---------------------------------------------------------------------------------- */
+/* ---- resuming -------------------------------------------------------------------------------- */
 
 static void
 resuming_is_exact(void **state)
@@ -388,7 +394,7 @@ foreign_state_is_refused(void **state)
 	unlink(path);
 }
 
-/* ---- running means ----------------------------------------------------------------------------- */
+/* ---- running means --------------------------------------------------------------------------- */
 
 static void
 means_follow(void **state)

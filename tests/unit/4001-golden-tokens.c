@@ -1,6 +1,6 @@
 /*
- * Token ids against the Rust tokenizers library: diffusers/tokens.json of a golden set, exactly. Also
- * learns a tokenizer from captions, which needs no set.
+ * Token ids against the Rust tokenizers library: diffusers/tokens.json of a golden set, exactly.
+ * Also learns a tokenizer from captions, which needs no set.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -55,14 +55,16 @@ ids_equal_the_rust_librarys(void **state)
 		int64_t want, len;
 		char *s = malloc(strlen(hex) + 1);
 		int n = tokenizer_encode(&tok, s, unhex(hex, s), ids, 77);
-		bool same = json_int(&j, json_get(&j, p, "untruncated_length"), &len) == 0 && n == len;
+		bool same =
+		    json_int(&j, json_get(&j, p, "untruncated_length"), &len) == 0 && n == len;
 
 		for (int k = 0, v = fast + 1; k < 77; v = j.v[v].next, k++) {
 			assert_int_equal(json_int(&j, v, &want), 0);
 			same &= ids[k] == want;
 		}
 		if (!same)
-			print_message("prompt %d: '%.60s' differs (%d ids, %d wanted)\n", i, s, n, (int)len);
+			print_message("prompt %d: '%.60s' differs (%d ids, %d wanted)\n", i, s, n,
+			    (int)len);
 		wrong += !same;
 		free(s);
 	}
@@ -79,7 +81,8 @@ ids_equal_the_rust_librarys(void **state)
 static void
 a_tokenizer_is_learned(void **state)
 {
-	static const char *const captions[] = { "a red cell", "a red Cell and a blue cell", "redder cells" };
+	static const char *const captions[] =
+	    { "a red cell", "a red Cell and a blue cell", "redder cells" };
 	char dir[] = "/tmp/phantom-tok.XXXXXX", *path;
 	struct tokenizer tok;
 	int32_t ids[77], more[77];
@@ -102,7 +105,8 @@ a_tokenizer_is_learned(void **state)
 	assert_int_equal(tokenizer_encode(&tok, "a\xff", 2, ids, 77), -1);
 	tokenizer_close(&tok);
 	for (int i = 0; i < 3; i++) {
-		static const char *const files[] = { "vocab.json", "merges.txt", "tokenizer_config.json" };
+		static const char *const files[] =
+		    { "vocab.json", "merges.txt", "tokenizer_config.json" };
 
 		path = path_join(dir, files[i]);
 		unlink(path);

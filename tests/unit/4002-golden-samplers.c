@@ -1,6 +1,7 @@
 /*
  * Every sampler's whole trajectory against diffusers', on fixed model outputs: the runs that
- * diffusers/schedulers_unit*.safetensors of a golden set hold; and the tables of the noise schedule.
+ * diffusers/schedulers_unit*.safetensors of a golden set hold; and the tables of the noise
+ * schedule.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -81,8 +82,8 @@ make(struct sampler *s, const char *prediction, const char *name, int steps, siz
 	if (v < 0)
 		v = json_get(&configs, 0, "ddim"); /* ddim_zsnr stands only under v_prediction */
 	assert_int_equal(noise_config_get(&c, &configs, v), 0);
-	snprintf(c.class_name, sizeof(c.class_name), "%s", json_str(&configs, json_get(&configs, v, "class"),
-	    &mem));
+	snprintf(c.class_name, sizeof(c.class_name), "%s",
+	    json_str(&configs, json_get(&configs, v, "class"), &mem));
 	arena_release(&mem);
 	if (strcmp(name, "ddim_zsnr") == 0) {
 		c.rescale_betas_zero_snr = true;
@@ -106,7 +107,8 @@ run(const struct safetensors *st, const struct safetensors *inputs, const char *
 	char prediction[32], name[64], word[160];
 	int steps;
 	int64_t n = 0, total = 0, nt = 0;
-	float *initial = values(inputs, "initial", &n), *outs = values(inputs, "model_outputs", NULL);
+	float *initial = values(inputs, "initial", &n),
+	      *outs = values(inputs, "model_outputs", NULL);
 	float *noise = values(inputs, "noises", NULL), *want, *times, *x, *in, *scaled, *sigmas;
 	struct noises d = { noise, (size_t)n, 0 };
 	struct sampler s;
@@ -208,7 +210,8 @@ trajectories_equal_newer_diffusers(void **state)
 static void
 tables_equal_diffusers(void **state)
 {
-	static const char *const names[] = { "betas", "alphas_cumprod", "alphas_cumprod_zero_snr", "snr" };
+	static const char *const names[] = { "betas", "alphas_cumprod", "alphas_cumprod_zero_snr",
+	    "snr" };
 	char *path = path_join(golden, "diffusers/noise_schedule.safetensors");
 	struct safetensors st;
 

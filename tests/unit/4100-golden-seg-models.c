@@ -1,7 +1,7 @@
 /*
  * Segmentation nets against the reference: every folder of the set with init.safetensors, and every
- * net of full_by_recipe. What a case is (encoder, decoder, classes, loss, optimiser) is read from its
- * tensors, its name and its expected.json.
+ * net of full_by_recipe. What a case is (encoder, decoder, classes, loss, optimiser) is read from
+ * its tensors, its name and its expected.json.
  */
 #include "recipe.h"
 
@@ -13,7 +13,7 @@
 #include <dirent.h>
 #include <inttypes.h>
 
-/* ---- a case -------------------------------------------------------------------------------------- */
+/* ---- a case ---------------------------------------------------------------------------------- */
 
 struct fixture {
 	const char *name;
@@ -40,7 +40,8 @@ upload(const struct safetensors *st, const char *name)
 {
 	const struct st_tensor *t;
 	float *v = gold_f32(st, name, &t);
-	float *p = gold_swap(v, (size_t)t->dim[0], (size_t)t->dim[1], (size_t)(t->dim[2] * t->dim[3]));
+	float *p =
+	    gold_swap(v, (size_t)t->dim[0], (size_t)t->dim[1], (size_t)(t->dim[2] * t->dim[3]));
 	struct tensor *x;
 
 	x = tensor_from(F32, 4, (int64_t[]){ t->dim[0], t->dim[2], t->dim[3], t->dim[1] }, p);
@@ -85,10 +86,11 @@ fixture_net(struct fixture *f, const struct st_tensor *t, int n)
 		c.activation = SEG_SIGMOID;
 	c.eff.drop_connect = 0;
 	printf("# %s: %s over %s, %d classes, decoder %d..%d%s\n", f->name,
-	    c.plusplus ? "U-Net++" : "U-Net", c.encoder, c.classes, c.decoder[0], c.decoder[c.depth - 1],
-	    c.scse ? ", scse" : "");
+	    c.plusplus ? "U-Net++" : "U-Net", c.encoder, c.classes, c.decoder[0],
+	    c.decoder[c.depth - 1], c.scse ? ", scse" : "");
 	if (segnet_init(&f->net, &c, true) ||
-	    seg_loss_parse(&f->loss, multi ? SEG_MULTICLASS : SEG_BINARY, loss_of(f->name, c.classes)))
+	    seg_loss_parse(&f->loss, multi ? SEG_MULTICLASS : SEG_BINARY,
+	    loss_of(f->name, c.classes)))
 		die("%s: %s", f->name, errmsg());
 }
 
@@ -103,8 +105,8 @@ fixture_release(struct fixture *f)
 
 /* The net's output against [N,C,H,W] of the file. */
 static void
-check_output(const char *what, const struct tensor *y, const struct safetensors *st, const char *name,
-    double bound)
+check_output(const char *what, const struct tensor *y, const struct safetensors *st,
+    const char *name, double bound)
 {
 	const struct st_tensor *t;
 	float *want = gold_f32(st, name, &t), *got = xmalloc((size_t)y->n * sizeof(*got)), *p;
@@ -125,9 +127,10 @@ forward(struct fixture *f, bool train, struct tensor **features)
 	return segnet_forward(&f->net, f->x, train, 0, features);
 }
 
-/* ---- running statistics and gradients ------------------------------------------------------------- */
+/* ---- running statistics and gradients -------------------------------------------------------- */
 
-/* Running statistics (or every tensor of the file) against the net's; the largest relative error. */
+/* Running statistics (or every tensor of the file) against the net's; the largest relative
+ * error. */
 static void
 check_stats(struct fixture *f, const struct safetensors *st, const char *what, double bound)
 {
@@ -165,8 +168,8 @@ largest_norm(const struct json *j, int obj)
 	return largest;
 }
 
-/* Gradients against the file's. Those whose true norm is below 1e-9 of the largest are rounding noise
- * in the file as here: they are left out. */
+/* Gradients against the file's. Those whose true norm is below 1e-9 of the largest are rounding
+ * noise in the file as here: they are left out. */
 static void
 check_gradients(struct fixture *f, const struct safetensors *st, const struct json *j, int norms,
     double bound)
@@ -195,8 +198,9 @@ check_gradients(struct fixture *f, const struct safetensors *st, const struct js
 	printf("#     (%s)\n", which);
 }
 
-/* Relative differences of all gradients' norms from a JSON object of them, in its order; those below
- * `noise` of the largest are left out. out: at least as many as the object has; returns their number. */
+/* Relative differences of all gradients' norms from a JSON object of them, in its order; those
+ * below `noise` of the largest are left out. out: at least as many as the object has; returns their
+ * number. */
 static size_t
 norm_differences(struct fixture *f, const struct json *j, int obj, double noise, double *out)
 {
@@ -293,7 +297,8 @@ check_float32_norms(struct fixture *f, const struct json *j, int obj, double bou
 		d[i] = fabs(d[i]);
 	qsort(d, m, sizeof(*d), by_value);
 	gold_check("gradient norms, relative, the middle one", m ? d[m / 2] : NAN, bound);
-	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN, fmax(bound, 2 * moved));
+	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN,
+	    fmax(bound, 2 * moved));
 	free(d);
 	free(e);
 }
@@ -315,16 +320,17 @@ check_missing(struct fixture *f, const struct json *j)
 
 		missing += p->kind != PARAM_BUFFER && p->kind != PARAM_COUNT && !param_has_grad(p);
 	}
-	gold_check("parameters without gradient, differing", wrong + abs(missing - j->v[a].size), 0);
+	gold_check("parameters without gradient, differing", wrong + abs(missing - j->v[a].size),
+	    0);
 	arena_release(&mem);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* Losses of `steps` training steps; a curve's bound grows with the step from the first's. */
 static void
-check_curve(struct fixture *f, const struct optim_conf *conf, double lr, const struct json *j, int losses,
-    const char *what, double bound)
+check_curve(struct fixture *f, const struct optim_conf *conf, double lr, const struct json *j,
+    int losses, const char *what, double bound)
 {
 	struct optim o;
 	double worst = 0, first = 0;
@@ -384,7 +390,7 @@ optim_of(const char *name)
 	return c;
 }
 
-/* ---- narrow nets, with stored weights ---------------------------------------------------------------- */
+/* ---- narrow nets, with stored weights -------------------------------------------------------- */
 
 static void
 check_first_forward(struct fixture *f, const char *dir, const struct safetensors *init)
@@ -481,21 +487,23 @@ one_narrow(const char *dir, const char *name)
 	check_backward(&f, dir, &j);
 
 	extra = json_get(&j, 0, "extra_optimisers");
-	for (int i = 0, k = extra + 1; extra >= 0 && i < j.v[extra].size; i++, k = j.v[k + 1].next) {
+	for (int i = 0, k = extra + 1; extra >= 0 && i < j.v[extra].size;
+	     i++, k = j.v[k + 1].next) {
 		const char *how = json_str(&j, k, &mem);
 
 		conf = optim_of(how);
 		load_init(&f, &init);
-		check_curve(&f, &conf, number_in(how, "lr", 1e-3), &j, json_get(&j, k + 1, "loss_float32"),
-		    how, !strncmp(how, "sgd", 3) ? 5e-4 : 3e-3);
+		check_curve(&f, &conf, number_in(how, "lr", 1e-3), &j,
+		    json_get(&j, k + 1, "loss_float32"), how,
+		    !strncmp(how, "sgd", 3) ? 5e-4 : 3e-3);
 	}
 	kind = json_str(&j, json_get(&j, 0, "optimizer"), &mem);
 	conf = optim_of(kind ? kind : "adam");
 	load_init(&f, &init);
 	check_curve(&f, &conf, gold_num(&j, 0, "lr"), &j, json_get(&j, 0, "loss_float32"),
 	    kind ? kind : "adam", conf.kind == OPTIM_SGD ? 5e-4 : 3e-3);
-	/* Ten steps carry rounding noise far (Adam makes full steps of it): the reference's own float64
-	 * run ends up to 0.02 and 0.3 away from its float32 one in these. */
+	/* Ten steps carry rounding noise far (Adam makes full steps of it): the reference's own
+	 * float64 run ends up to 0.02 and 0.3 away from its float32 one in these. */
 	sgd = conf.kind == OPTIM_SGD;
 	check_stats(&f, &after, "running statistics after the steps", sgd ? 0.02 : 0.6);
 	grads_set(false);
@@ -515,7 +523,7 @@ one_narrow(const char *dir, const char *name)
 	arena_release(&mem);
 }
 
-/* ---- full nets, with weights by the recipe -------------------------------------------------------------- */
+/* ---- full nets, with weights by the recipe --------------------------------------------------- */
 
 static void
 one_full(const char *dir, const char *name)
@@ -566,7 +574,7 @@ one_full(const char *dir, const char *name)
 	free(file);
 }
 
-/* ---- the set ----------------------------------------------------------------------------------------------- */
+/* ---- the set --------------------------------------------------------------------------------- */
 
 static int
 by_name(const void *a, const void *b)

@@ -1,6 +1,6 @@
 /*
- * The three nets of Stable Diffusion against diffusers and transformers: what a golden set's diffusers/
- * folder holds (text_encoder, unet, vae .safetensors), on the set's own model folder.
+ * The three nets of Stable Diffusion against diffusers and transformers: what a golden set's
+ * diffusers/ folder holds (text_encoder, unet, vae .safetensors), on the set's own model folder.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -147,7 +147,8 @@ text_states(void **state)
 	scope_open();
 	y = clip_forward(&m, tensor_from(I32, 2, t->dim, ids), NULL);
 	check("text states", difference(y, st_find(&st, "last_hidden_state")), 2e-5);
-	y = clip_forward(&m, tensor_from(I32, 2, (int64_t[]){ 1, t->dim[1] }, ids + 3 * t->dim[1]), hidden);
+	y = clip_forward(&m, tensor_from(I32, 2, (int64_t[]){ 1, t->dim[1] }, ids + 3 * t->dim[1]),
+	    hidden);
 	for (int i = 0; i <= c.layers && i < 64; i++) {
 		char name[64];
 

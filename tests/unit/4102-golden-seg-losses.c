@@ -91,7 +91,8 @@ number_labels(struct seg_target *t, const struct safetensors *st, const char *na
 	}
 	t->labels = tensor_from(I32, 3, s->dim, l);
 	if (!all)
-		t->valid = tensor_from(F32, 4, (int64_t[]){ s->dim[0], s->dim[1], s->dim[2], 1 }, ok);
+		t->valid =
+		    tensor_from(F32, 4, (int64_t[]){ s->dim[0], s->dim[1], s->dim[2], 1 }, ok);
 	free(v);
 	free(ok);
 	free(l);
@@ -134,7 +135,8 @@ one(const struct safetensors *st, const struct json *j, int key, int value, stru
 	if (label_planes)
 		t.dense = images(st, "multilabel_target");
 	else if (multi)
-		number_labels(&t, st, ignore ? "multi_target_ignore255" : "multi_target", (int)x->dim[3]);
+		number_labels(&t, st, ignore ? "multi_target_ignore255" : "multi_target",
+		    (int)x->dim[3]);
 	else
 		t.dense = images(st, "binary_target");
 	if (strstr(name, "empty") && !label_planes)
@@ -157,7 +159,8 @@ one(const struct safetensors *st, const struct json *j, int key, int value, stru
 	seen = xcalloc((size_t)x->n, sizeof(*seen));
 	if (x->grad)
 		tensor_get(x->grad, seen);
-	back = gold_swap(seen, (size_t)x->dim[0], (size_t)(x->dim[1] * x->dim[2]), (size_t)x->dim[3]);
+	back =
+	    gold_swap(seen, (size_t)x->dim[0], (size_t)(x->dim[1] * x->dim[2]), (size_t)x->dim[3]);
 	label = xasprintf("%s: gradient, relative L2", name);
 	gold_check(label, gold_rel_l2(back, want, (size_t)x->n), 1e-3);
 	free(label);

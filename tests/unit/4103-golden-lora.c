@@ -1,6 +1,7 @@
 /*
- * LoRA against diffusers: the U-Net with files of a golden set's diffusers/train/lora_*, merged into its
- * weights and beside them in its layers, and the gradients of the first step of training one.
+ * LoRA against diffusers: the U-Net with files of a golden set's diffusers/train/lora_*, merged
+ * into its weights and beside them in its layers, and the gradients of the first step of training
+ * one.
  */
 #include "gold.h"
 #include "model/lora.h"
@@ -201,9 +202,11 @@ gradients(void)
 		for (int i = 0; i < l.n; i++)
 			for (int b = 0; b < 2; b++) {
 				const struct param *p = b ? l.pair[i].b : l.pair[i].a;
-				char *name = xasprintf("%s.lora_%c.default.weight", l.pair[i].target, b ? 'B' : 'A');
+				char *name = xasprintf("%s.lora_%c.default.weight",
+				    l.pair[i].target, b ? 'B' : 'A');
 				const struct st_tensor *w = find(&want, name);
-				float *g = xmalloc((size_t)p->n * sizeof(*g)), *v = xmalloc((size_t)p->n * sizeof(*v));
+				float *g = xmalloc((size_t)p->n * sizeof(*g)),
+				      *v = xmalloc((size_t)p->n * sizeof(*v));
 				double d;
 
 				params_get_grad(p, g);
@@ -218,7 +221,8 @@ gradients(void)
 				free(v);
 				free(name);
 			}
-		gold_check(k ? "gradients with checkpointing" : "gradients", sqrt(all / norm), 1e-4);
+		gold_check(k ? "gradients with checkpointing" : "gradients", sqrt(all / norm),
+		    1e-4);
 		gold_check("of the worst tensor", worst, 1e-4);
 		if (2 * l.n != want.n)
 			gold_check("pairs missing", want.n / 2 - l.n, 0);

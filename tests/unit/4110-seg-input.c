@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-/* ---- augmentation -------------------------------------------------------------------------------- */
+/* ---- augmentation ---------------------------------------------------------------------------- */
 
 enum { W = 7, H = 5 };
 
@@ -109,7 +109,8 @@ windows_lie_inside_or_mirror(void **state)
 	augment_warp(big, im, 1, H, W, &d, 9, 10);
 	for (int y = 0; y < 9; y++)
 		for (int x = 0; x < 10; x++)
-			assert_true(big[y * 10 + x] == im[augment_mirror(y - 2, H) * W + augment_mirror(x - 1, W)]);
+			assert_true(big[y * 10 + x] ==
+			    im[augment_mirror(y - 2, H) * W + augment_mirror(x - 1, W)]);
 	assert_int_equal(augment_mirror(-1, 5), 0);
 	assert_int_equal(augment_mirror(5, 5), 4);
 	assert_int_equal(augment_mirror(-11, 5), 0);
@@ -142,8 +143,8 @@ rotation_turns_about_the_centre(void **state)
 static void
 draws_depend_on_seed_id_epoch(void **state)
 {
-	struct augment a = { .flip_h = true, .flip_v = true, .rotate90 = true, .rotate = 20, .scale = 0.2,
-		.brightness = 0.2, .hue = 0.1 };
+	struct augment a = { .flip_h = true, .flip_v = true, .rotate90 = true, .rotate = 20,
+		.scale = 0.2, .brightness = 0.2, .hue = 0.1 };
 	struct augment_draw d, e;
 	int flips = 0;
 
@@ -151,8 +152,8 @@ draws_depend_on_seed_id_epoch(void **state)
 	augment_draw(&d, &a, 1, "x", 3);
 	augment_draw(&e, &a, 1, "x", 3);
 	assert_true(d.flip_h == e.flip_h && d.flip_v == e.flip_v && d.turns == e.turns);
-	assert_true(d.angle == e.angle && d.zoom == e.zoom && d.at_x == e.at_x && d.at_y == e.at_y &&
-	    d.brightness == e.brightness && d.hue == e.hue);
+	assert_true(d.angle == e.angle && d.zoom == e.zoom && d.at_x == e.at_x &&
+	    d.at_y == e.at_y && d.brightness == e.brightness && d.hue == e.hue);
 	augment_draw(&e, &a, 1, "x", 4);
 	assert_true(d.angle != e.angle);
 	augment_draw(&e, &a, 2, "x", 3);
@@ -162,7 +163,8 @@ draws_depend_on_seed_id_epoch(void **state)
 	for (int i = 0; i < 2000; i++) {
 		augment_draw(&d, &a, 5, "id", (uint64_t)i);
 		flips += d.flip_h;
-		assert_true(fabs(d.angle) <= 20 * 3.1416 / 180 && d.zoom >= 1 / 1.2001 && d.zoom <= 1.2001);
+		assert_true(
+		    fabs(d.angle) <= 20 * 3.1416 / 180 && d.zoom >= 1 / 1.2001 && d.zoom <= 1.2001);
 		assert_true(d.brightness >= 0.8 && d.brightness <= 1.2 && fabs(d.hue) <= 0.1);
 		assert_true(d.contrast == 1 && d.saturation == 1);
 	}
@@ -197,7 +199,7 @@ colours(void **state)
 		assert_true(fabsf(im[i] - im[3 + i]) < 1e-6f && fabsf(im[i] - im[6 + i]) < 1e-6f);
 }
 
-/* ---- the loader ---------------------------------------------------------------------------------- */
+/* ---- the loader ------------------------------------------------------------------------------ */
 
 static int
 make(void *ctx, uint32_t item, uint64_t epoch, void *dst)
@@ -233,7 +235,8 @@ batches_come_in_order(void **state)
 				assert_int_equal(b->n, at + 8 <= N ? 8 : N - at);
 				for (size_t i = 0; i < b->n; i++, at++) {
 					assert_int_equal(b->item[i], order[at]);
-					assert_int_equal(((uint64_t *)b->data)[i], order[at] * 1000 + epoch);
+					assert_int_equal(((uint64_t *)b->data)[i],
+					    order[at] * 1000 + epoch);
 				}
 				if (epoch == 1 && at == 16)
 					break; /* the rest is dropped */
@@ -266,7 +269,8 @@ a_bad_sample_fails_its_batch(void **state)
 static void
 the_order_is_that_of_the_ids(void **state)
 {
-	const char *a[6] = { "a", "b", "c", "d", "e", "f" }, *b[6] = { "f", "d", "b", "a", "c", "e" };
+	const char *a[6] = { "a", "b", "c", "d", "e", "f" }, *b[6] =
+	    { "f", "d", "b", "a", "c", "e" };
 	uint32_t x[6], y[6], z[6];
 
 	(void)state;
@@ -278,7 +282,7 @@ the_order_is_that_of_the_ids(void **state)
 	assert_memory_not_equal(x, z, sizeof(x));
 }
 
-/* ---- descriptions -------------------------------------------------------------------------------- */
+/* ---- descriptions ---------------------------------------------------------------------------- */
 
 static void
 losses_are_read(void **state)
@@ -286,7 +290,8 @@ losses_are_read(void **state)
 	struct seg_loss l;
 
 	(void)state;
-	assert_int_equal(seg_loss_parse(&l, SEG_BINARY, "0.5*dice:smooth=1:log+focal:alpha=.25:gamma=3"), 0);
+	assert_int_equal(
+	    seg_loss_parse(&l, SEG_BINARY, "0.5*dice:smooth=1:log+focal:alpha=.25:gamma=3"), 0);
 	assert_int_equal(l.n, 2);
 	assert_true(l.term[0].kind == SEG_DICE && l.term[0].scale == 0.5 && l.term[0].smooth == 1 &&
 	    l.term[0].log && l.term[0].eps == 1e-7);
@@ -295,10 +300,13 @@ losses_are_read(void **state)
 	assert_int_equal(seg_loss_parse(&l, SEG_MULTICLASS, "jaccard:classes=0,2"), 0);
 	assert_int_equal(l.term[0].classes, 5);
 	static const struct { enum seg_mode mode; const char *text; } bad[] = {
-		{ SEG_BINARY, "" }, { SEG_BINARY, "dise" }, { SEG_BINARY, "ce" }, { SEG_MULTICLASS, "bce" },
+		{ SEG_BINARY, "" }, { SEG_BINARY, "dise" }, { SEG_BINARY, "ce" },
+		    { SEG_MULTICLASS, "bce" },
 		{ SEG_MULTICLASS, "mcc" }, { SEG_BINARY, "dice:gamma=1" }, { SEG_BINARY, "x*dice" },
-		{ SEG_BINARY, "dice:smooth" }, { SEG_BINARY, "dice:log=1" }, { SEG_BINARY, "dice:classes=a" },
-		{ SEG_BINARY, "dice+dice+dice+dice+dice+dice+dice+dice+dice" }, { SEG_BINARY, "dice:eps=nan" },
+		{ SEG_BINARY, "dice:smooth" }, { SEG_BINARY, "dice:log=1" },
+		    { SEG_BINARY, "dice:classes=a" },
+		{ SEG_BINARY, "dice+dice+dice+dice+dice+dice+dice+dice+dice" },
+		    { SEG_BINARY, "dice:eps=nan" },
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(seg_loss_parse(&l, bad[i].mode, bad[i].text), -1);
@@ -308,8 +316,8 @@ static void
 inputs_survive_json(void **state)
 {
 	struct seg_spec s = { .mode = SEG_MULTICLASS, .channels = 3, .classes = 2, .resize_w = 96,
-		.resize_h = 64, .crop_w = 32, .crop_h = 32, .antialias = true, .soft = true, .ignore = 7,
-		.mean = { 0.1, 0.2, 1.0 / 3 }, .std = { 0.3, 0.4, 0.5 } }, t;
+		.resize_h = 64, .crop_w = 32, .crop_h = 32, .antialias = true, .soft = true,
+		.ignore = 7, .mean = { 0.1, 0.2, 1.0 / 3 }, .std = { 0.3, 0.4, 0.5 } }, t;
 	struct sb sb = { 0 }, again = { 0 };
 	struct json j;
 
@@ -332,7 +340,7 @@ inputs_survive_json(void **state)
 	json_release(&j);
 }
 
-/* ---- samples -------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static void
 write_picture(const char *dir, const char *name, int w, int h, int c, int bits, unsigned step)
@@ -355,7 +363,8 @@ write_picture(const char *dir, const char *name, int w, int h, int c, int bits, 
 static void
 make_data(struct seg_data *d, const struct seg_spec *s, const char *dir, size_t cache)
 {
-	static const char *const lines[3] = { "{\"file_name\":\"a.png\",\"mask_file_name\":\"am.png\"}",
+	static const char *const lines[3] =
+	    { "{\"file_name\":\"a.png\",\"mask_file_name\":\"am.png\"}",
 		"{\"file_name\":\"b.png\",\"mask_file_name\":\"bm.png\"}",
 		"{\"file_name\":\"a.png\",\"mask_file_name\":\"bm.png\",\"id\":\"wrong\"}" };
 	char *input = path_join(dir, "metadata.jsonl");
@@ -382,11 +391,13 @@ static void
 samples_are_the_same_from_memory_and_disk(void **state)
 {
 	const struct seg_spec specs[] = {
-		{ .mode = SEG_BINARY, .channels = 1, .classes = 1, .ignore = -1, .std = { 1, 1, 1 } },
+		{ .mode = SEG_BINARY, .channels = 1, .classes = 1, .ignore = -1,
+		    .std = { 1, 1, 1 } },
 		{ .mode = SEG_MULTICLASS, .channels = 3, .classes = 3, .ignore = -1, .resize_w = 32,
 		    .resize_h = 16, .antialias = true, .std = { 1, 1, 1 } },
 		{ .mode = SEG_MULTICLASS, .channels = 3, .classes = 3, .ignore = 1, .resize_w = 32,
-		    .resize_h = 32, .soft = true, .crop_w = 16, .crop_h = 16, .std = { 1, 1, 1 } } };
+		    .resize_h = 32, .soft = true, .crop_w = 16, .crop_h = 16,
+		    .std = { 1, 1, 1 } } };
 	struct augment a = { .flip_h = true, .rotate = 20, .brightness = 0.2 };
 	char dir[] = "/tmp/phantom-samples-XXXXXX", cmd[128];
 
@@ -418,7 +429,8 @@ samples_are_the_same_from_memory_and_disk(void **state)
 			seg_view_init(&v, &kept, SET_TRAIN, augmented ? &a : NULL, 5, 8);
 			seg_view_init(&w, &read, SET_TRAIN, augmented ? &a : NULL, 5, 8);
 			assert_int_equal(v.n, 2);
-			assert_int_equal(v.w, augmented && specs[k].crop_w ? 16 : specs[k].resize_w ? 32 : 40);
+			assert_int_equal(v.w, augmented && specs[k].crop_w ? 16
+			    : specs[k].resize_w ? 32 : 40);
 			assert_int_equal(seg_sample_bytes(&v), seg_sample_bytes(&w));
 			x = xcalloc(1, seg_sample_bytes(&v));
 			y = xcalloc(1, seg_sample_bytes(&v));
@@ -435,7 +447,8 @@ samples_are_the_same_from_memory_and_disk(void **state)
 					outside += lab[i] == SEG_NO_CLASS;
 				assert_int_equal(outside, 40 * 32 - 20 * 24);
 				assert_int_equal(lab[4 * 40 + 10 + 7], 1);
-				assert_true(((float *)y)[4 * 40 + 10 + 7] == (float)(7 * 11 * 257 % 65521) / 65535.0f);
+				assert_true(((float *)y)[4 * 40 + 10 + 7] ==
+				    (float)(7 * 11 * 257 % 65521) / 65535.0f);
 			}
 			free(x);
 			free(y);
@@ -448,7 +461,7 @@ samples_are_the_same_from_memory_and_disk(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
-/* ---- checkpoints ---------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 static void
 put_file(const struct ckpt *c, const char *text)

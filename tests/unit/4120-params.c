@@ -76,7 +76,8 @@ files_keep_their_layout(void **state)
 	net_init(&b, false);
 	p = params_find(&a.ps, "conv.weight");
 	assert_true(p->dim[0] == 4 && p->dim[1] == 3 && p->dim[2] == 3 && p->dim[3] == 3);
-	assert_true(p->t->dim[0] == 4 && p->t->dim[1] == 3 && p->t->dim[3] == 3 && p->t == a.conv.w);
+	assert_true(
+	    p->t->dim[0] == 4 && p->t->dim[1] == 3 && p->t->dim[3] == 3 && p->t == a.conv.w);
 	for (int i = 0; i < 108; i++)
 		want[i] = (float)i;
 	params_put(p, want);
@@ -120,9 +121,12 @@ what_does_not_fit_is_listed(void **state)
 {
 	static const float ones[200], bad[2] = { 1, NAN };
 	const struct st_tensor t[] = {
-		{ .name = "conv.weight", .dtype = ST_F32, .ndim = 4, .dim = { 4, 3, 3, 2 }, .n = 72, .data = ones },
-		{ .name = "conv.bias", .dtype = ST_F32, .ndim = 1, .dim = { 4 }, .n = 4, .data = ones },
-		{ .name = "lin.bias", .dtype = ST_F32, .ndim = 1, .dim = { 2 }, .n = 2, .data = bad },
+		{ .name = "conv.weight", .dtype = ST_F32, .ndim = 4, .dim = { 4, 3, 3, 2 }, .n = 72,
+		    .data = ones },
+		{ .name = "conv.bias", .dtype = ST_F32, .ndim = 1, .dim = { 4 }, .n = 4,
+		    .data = ones },
+		{ .name = "lin.bias", .dtype = ST_F32, .ndim = 1, .dim = { 2 }, .n = 2,
+		    .data = bad },
 		{ .name = "other", .dtype = ST_F32, .ndim = 1, .dim = { 2 }, .n = 2, .data = ones },
 	};
 	struct safetensors st = { .path = "file", .t = (struct st_tensor *)t, .n = 4 };
@@ -156,7 +160,8 @@ what_does_not_fit_is_listed(void **state)
 	scope_close();
 }
 
-/* Tensors of several pieces, from each type into each, turned and not; a number that is none at the end. */
+/* Tensors of several pieces, from each type into each, turned and not; a number that is none at the
+ * end. */
 static void
 pieces(void **state)
 {
@@ -175,7 +180,8 @@ pieces(void **state)
 		x[i] = 2 * rng_float(&r) - 1;
 	for (size_t k = 0; k < 4; k++)
 		for (size_t d = 0; d < 3; d++) {
-			struct st_tensor t[2] = { { .name = "conv", .dtype = stored[k], .ndim = 4, .n = N },
+			struct st_tensor t[2] = { { .name = "conv", .dtype = stored[k], .ndim = 4,
+			    .n = N },
 				{ .name = "flat", .dtype = stored[k], .ndim = 2, .n = N } };
 			struct safetensors st = { .path = "file", .t = t, .n = 2 };
 			struct params ps;
@@ -183,10 +189,12 @@ pieces(void **state)
 			memcpy(t[0].dim, dim, sizeof(dim));
 			memcpy(t[1].dim, flat, sizeof(flat));
 			for (int i = 0; i < N; i++) {
-				half[i] = stored[k] == ST_F16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
+				half[i] = stored[k] == ST_F16 ? f32_to_f16(x[i])
+				    : f32_to_bf16(x[i]);
 				wide[i] = x[i];
 			}
-			t[0].data = t[1].data = stored[k] == ST_F32 ? (void *)x : stored[k] == ST_F64 ? (void *)wide : half;
+			t[0].data = t[1].data = stored[k] == ST_F32 ? (void *)x
+			    : stored[k] == ST_F64 ? (void *)wide : half;
 			params_init(&ps, dtypes[d], false);
 			params_add(&ps, NULL, PARAM_CONV, 4, dim, "conv");
 			params_add(&ps, NULL, PARAM_PLAIN, 2, flat, "flat");
@@ -244,7 +252,8 @@ small_net_forward(struct small_net *n, const struct safetensors *st, enum dtype 
 
 	params_init(&n->ps, dtype, false);
 	conv_layer_init(&n->conv, &n->ps, 24, 40, 3, CONV_SAME(3), true, "conv");
-	conv_layer_init(&n->grouped, &n->ps, 40, 16, 1, (struct conv){ .groups = 2 }, false, "grouped");
+	conv_layer_init(&n->grouped, &n->ps, 40, 16, 1, (struct conv){ .groups = 2 }, false,
+	    "grouped");
 	linear_layer_init(&n->linear, &n->ps, 16, 70, false, "linear");
 	params_ready(&n->ps);
 	params_packed(was);
@@ -256,8 +265,10 @@ small_net_forward(struct small_net *n, const struct safetensors *st, enum dtype 
 static void
 packed_nets_compute_the_same(void **state)
 {
-	static const int64_t dims[4][4] = { { 40, 24, 3, 3 }, { 40 }, { 16, 20, 1, 1 }, { 70, 16 } };
-	static const char *const names[] = { "conv.weight", "conv.bias", "grouped.weight", "linear.weight" };
+	static const int64_t dims[4][4] =
+	    { { 40, 24, 3, 3 }, { 40 }, { 16, 20, 1, 1 }, { 70, 16 } };
+	static const char *const names[] =
+	    { "conv.weight", "conv.bias", "grouped.weight", "linear.weight" };
 	static const int ndim[] = { 4, 1, 4, 2 };
 	static const enum dtype dtypes[] = { F32, F16, BF16 };
 	struct st_tensor t[4];
@@ -266,7 +277,8 @@ packed_nets_compute_the_same(void **state)
 	(void)state;
 	scope_open();
 	for (int i = 0; i < 4; i++) {
-		t[i] = (struct st_tensor){ .name = names[i], .dtype = ST_F32, .ndim = ndim[i], .n = 1 };
+		t[i] = (struct st_tensor){ .name = names[i], .dtype = ST_F32, .ndim = ndim[i],
+			.n = 1 };
 		memcpy(t[i].dim, dims[i], sizeof(dims[i]));
 		for (int k = 0; k < ndim[i]; k++)
 			t[i].n *= t[i].dim[k];
@@ -278,7 +290,8 @@ packed_nets_compute_the_same(void **state)
 		struct tensor *x = tensor_from(F32, 4, (int64_t[]){ 2, 5, 6, 24 }, first);
 		struct tensor *want = small_net_forward(&plain, &st, dtypes[d], false, x);
 		struct tensor *got = small_net_forward(&packed, &st, dtypes[d], true, x);
-		float *a = xmalloc((size_t)want->n * sizeof(*a)), *b = xmalloc((size_t)want->n * sizeof(*b));
+		float *a = xmalloc((size_t)want->n * sizeof(*a)),
+		      *b = xmalloc((size_t)want->n * sizeof(*b));
 
 		tensor_get(want, a);
 		tensor_get(got, b);
@@ -343,7 +356,8 @@ first_values_have_their_spread(void **state)
 	struct param *p, *b;
 	const struct { enum init how; double std; } want[] = {
 		{ INIT_NORMAL, 0.5 }, { INIT_UNIFORM, 0.5 / 1.7320508 },
-		{ INIT_TORCH, 1 / sqrt(64.0 * 9) / 1.7320508 }, { INIT_KAIMING_NORMAL_OUT, sqrt(2 / (32.0 * 9)) },
+		{ INIT_TORCH, 1 / sqrt(64.0 * 9) / 1.7320508 },
+		    { INIT_KAIMING_NORMAL_OUT, sqrt(2 / (32.0 * 9)) },
 		{ INIT_KAIMING_UNIFORM_IN, sqrt(2 / (64.0 * 9)) },
 		{ INIT_XAVIER_UNIFORM, sqrt(2 / (96.0 * 9)) } };
 	float *v, *w;
@@ -364,7 +378,8 @@ first_values_have_their_spread(void **state)
 			sq += (double)v[k] * v[k];
 		}
 		assert_true(fabs(sum / (double)p->n) < 4 * want[i].std / sqrt((double)p->n));
-		assert_true(fabs(sqrt(sq / (double)p->n) / want[i].std - 1) < 0.02); /* seen 0.005 */
+		/* seen 0.005 */
+		assert_true(fabs(sqrt(sq / (double)p->n) / want[i].std - 1) < 0.02);
 		free(v);
 	}
 	/* by seed and name */
@@ -395,7 +410,8 @@ nets_have_the_published_sizes(void **state)
 	static const struct { const char *arch, *encoder; int classes; int64_t n; } known[] = {
 		{ "unet", "resnet18", 1, 14328209 }, { "unet", "resnet34", 1, 24436369 },
 		{ "unet", "resnet50", 1, 32521105 }, { "unet", "efficientnet-b0", 1, 6251469 },
-		{ "unetplusplus", "resnet34", 1, 26078609 }, { "unetplusplus", "efficientnet-b2", 2, 10401444 } };
+		{ "unetplusplus", "resnet34", 1, 26078609 },
+		    { "unetplusplus", "efficientnet-b2", 2, 10401444 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

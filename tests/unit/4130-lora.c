@@ -1,6 +1,6 @@
 /*
- * LoRA on a small U-Net and text encoder: what stands beside the weights equals what is merged into them,
- * in values and gradients; the three forms of files; and what does not fit is counted.
+ * LoRA on a small U-Net and text encoder: what stands beside the weights equals what is merged into
+ * them, in values and gradients; the three forms of files; and what does not fit is counted.
  */
 #include "grad_check.h"
 #include "scratch.h"
@@ -14,7 +14,8 @@
 enum { RANK = 3 };
 static const double alpha = 1.7;
 /* linear, 1x1 and 3x3 convolutions, and one whose stride is 2 */
-static const char *const targets[] = { "to_q", "to_out.0", "proj_in", "conv1", "downsamplers.0.conv" };
+static const char *const targets[] =
+    { "to_q", "to_out.0", "proj_in", "conv1", "downsamplers.0.conv" };
 enum { TARGETS = sizeof(targets) / sizeof(*targets) };
 static const char *const text_targets[] = { "q_proj", "fc1" };
 static void
@@ -102,8 +103,8 @@ merge_into(struct unet *m, const struct unet *from, const char *path, double sca
 	lora_close(&f);
 }
 
-/* W of a pair as a matrix [out,in]: d loss / d A = s B^T dW, d loss / d B = s dW A^T. Returns how far the
- * pair's own gradients are from that. */
+/* W of a pair as a matrix [out,in]: d loss / d A = s B^T dW, d loss / d B = s dW A^T. Returns how
+ * far the pair's own gradients are from that. */
 static double
 chain_rule(const struct lora_pair *p, const struct params *dense)
 {
@@ -111,7 +112,8 @@ chain_rule(const struct lora_pair *p, const struct params *dense)
 	const struct param *w = params_find(dense, name);
 	int64_t out = w->dim[0], in = w->n / out, r = p->rank;
 	float *g = xmalloc((size_t)w->n * sizeof(*g)), *a = xmalloc((size_t)(r * in) * sizeof(*a));
-	float *b = xmalloc((size_t)(r * out) * sizeof(*b)), *ga = xcalloc((size_t)(r * in), sizeof(*ga));
+	float *b = xmalloc((size_t)(r * out) * sizeof(*b)),
+	      *ga = xcalloc((size_t)(r * in), sizeof(*ga));
 	float *gb = xcalloc((size_t)(r * out), sizeof(*gb));
 	double s = p->alpha / p->rank, worst, d;
 
@@ -167,7 +169,8 @@ beside_and_merged(void **state)
 	merge_into(&dense, &m, path, 1);
 	y = forward(&m);
 	d = apart(y, forward(&dense));
-	print_message("beside and merged: %.2g apart (bound 2e-6); without: %.2g\n", d, apart(plain, y));
+	print_message("beside and merged: %.2g apart (bound 2e-6); without: %.2g\n", d,
+	    apart(plain, y));
 	assert_true(d < 2e-6);
 	assert_true(apart(plain, y) > 0.1);
 	for (int k = 0; k < 2; k++) {
@@ -188,7 +191,8 @@ beside_and_merged(void **state)
 	assert_true(d < 2e-6);
 	lora_strength(&l, 0);
 	d = apart(forward(&m), plain);
-	/* where gradients are wanted images are made larger before a convolution, not in it: other roundings */
+	/* where gradients are wanted images are made larger before a convolution, not in it: other
+	 * roundings */
 	print_message("none of it: %.2g apart (bound 2e-6)\n", d);
 	assert_true(d < 2e-6);
 	lora_strength(&l, 1);
@@ -224,7 +228,8 @@ new_pairs(void **state)
 		}
 		free(a);
 	}
-	print_message("deviation of %lld values: %g (1/%d)\n", (long long)n, sqrt(square / (double)n), RANK);
+	print_message("deviation of %lld values: %g (1/%d)\n", (long long)n,
+	    sqrt(square / (double)n), RANK);
 	assert_true(fabs(sqrt(square / (double)n) * RANK - 1) < 0.02);
 	assert_true(fabs(sum / (double)n) < 0.02);
 	scope_close();
@@ -238,8 +243,10 @@ new_pairs(void **state)
 static void
 forms(void **state)
 {
-	static const char *const name[] = { "peft.safetensors", "diffusers.safetensors", "kohya.safetensors" };
-	static const char *const key[] = { "unet.conv_in.lora_A.weight", "unet.conv_in.lora.down.weight",
+	static const char *const name[] =
+	    { "peft.safetensors", "diffusers.safetensors", "kohya.safetensors" };
+	static const char *const key[] =
+	    { "unet.conv_in.lora_A.weight", "unet.conv_in.lora.down.weight",
 		"lora_unet_conv_in.lora_down.weight" };
 	static const char *const text_key[] = {
 		"text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_B.weight",
@@ -277,7 +284,8 @@ forms(void **state)
 		assert_non_null(st_find(&st, text_key[form]));
 		assert_int_equal(st.n, (form == LORA_KOHYA ? 3 : 2) * (l.n + lt.n));
 		st_close(&st);
-		must(lora_open(&f, path, (const struct params *[SD_NETS]){ [SD_UNET] = &m.ps, [SD_TEXT] = &t.ps }));
+		must(lora_open(&f, path,
+		    (const struct params *[SD_NETS]){ [SD_UNET] = &m.ps, [SD_TEXT] = &t.ps }));
 		assert_int_equal(f.n, l.n + lt.n);
 		unet_open(&m2, false);
 		must(lora_load(&again, &m2.ps, &f, SD_UNET));
@@ -301,7 +309,8 @@ forms(void **state)
 			free(x);
 			free(y);
 			scope_close();
-			assert_true(fabs(again.pair[i].adapter.scale - (form == LORA_KOHYA ? alpha / RANK : 1)) < 1e-7);
+			assert_true(fabs(again.pair[i].adapter.scale -
+			    (form == LORA_KOHYA ? alpha / RANK : 1)) < 1e-7);
 		}
 		lora_release(&again);
 		must(lora_load(&again, &t.ps, &f, SD_TEXT));
@@ -336,7 +345,8 @@ make_file(const char *name, const struct made *m, size_t n, const char *const *m
 	for (size_t i = 0; i < n; i++) {
 		float *v;
 
-		t[i] = (struct st_tensor){ .name = m[i].name, .dtype = ST_F32, .ndim = m[i].ndim, .n = 1 };
+		t[i] = (struct st_tensor){ .name = m[i].name, .dtype = ST_F32, .ndim = m[i].ndim,
+			.n = 1 };
 		for (int k = 0; k < m[i].ndim; k++)
 			t[i].n *= t[i].dim[k] = m[i].dim[k];
 		t[i].data = v = xmalloc((size_t)t[i].n * sizeof(*v));
@@ -376,7 +386,8 @@ others(void **state)
 		{ "unet." AT "to_out.0.lora_B.weight", 2, { 32, 2 }, 1 },
 		{ "text_encoder.x.lora_A.weight", 2, { 2, 32 }, 1 },        /* unknown */
 	};
-	const char *const meta[] = { "lora_adapter_metadata", "{\"unet.lora_alpha\": 8, \"unet.r\": 2}", NULL };
+	const char *const meta[] =
+	    { "lora_adapter_metadata", "{\"unet.lora_alpha\": 8, \"unet.r\": 2}", NULL };
 	const char *const dora[] = { "lora_adapter_metadata", "{\"unet.use_dora\": true}", NULL };
 	const struct params *nets[SD_NETS] = { NULL };
 	char *path, *config;

@@ -56,8 +56,9 @@ formula(void **state)
 	vae_train_init(&t, &m, &(struct vae_train_conf){ .steps = 2, .lr = 1e-3, .kl = 0.25 });
 	vae_train_step(&t, x, N, H, W, &l);
 	total = absolute + square + 0.25 * kl;
-	print_message("loss %.7g, by the formula %.7g; its parts are off by %.2g %.2g %.2g (bound 1e-6)\n", l.total,
-	    total, l.absolute - absolute, l.square - square, l.kl - kl);
+	print_message(
+	    "loss %.7g, by the formula %.7g; its parts are off by %.2g %.2g %.2g (bound 1e-6)\n",
+	    l.total, total, l.absolute - absolute, l.square - square, l.kl - kl);
 	assert_true(fabs(l.total - total) < 1e-6 * total);
 	assert_true(fabs(l.absolute - absolute) < 1e-6);
 	assert_true(fabs(l.square - square) < 1e-6);
@@ -95,11 +96,12 @@ scores(void **state)
 	/* means of 0 and variances of 9: a deviation of 3 (288 values: within 4 of its own) */
 	b = params_find(&m.ps, "quant_conv.weight");
 	init_param(b, INIT_CONSTANT, 0, 0);
-	params_put(params_find(&m.ps, "quant_conv.bias"), (const float[]){ 0, 0, 0, 0, 2.1972246f, 2.1972246f,
-	    2.1972246f, 2.1972246f });
+	params_put(params_find(&m.ps, "quant_conv.bias"),
+	    (const float[]){ 0, 0, 0, 0, 2.1972246f, 2.1972246f, 2.1972246f, 2.1972246f });
 	all = (struct vae_score){ 0 };
 	vae_score_add(&all, &m, x, N, H, W);
-	print_message("deviation %.3f of %g latents (3 within 0.5)\n", vae_score_deviation(&all), all.latents);
+	print_message("deviation %.3f of %g latents (3 within 0.5)\n", vae_score_deviation(&all),
+	    all.latents);
 	assert_true(fabs(vae_score_deviation(&all) - 3) < 0.5);
 	vae_release(&m);
 }
@@ -117,7 +119,8 @@ quiet(void **state)
 	fill_random(x, VALUES, 4, -1, 1);
 	scope_open();
 	for (int i = 0; i < 2; i++) {
-		vae_encode(&m, tensor_from(F32, 4, (int64_t[]){ N, H, W, 3 }, x), &mean[i], &logvar[i]);
+		vae_encode(&m, tensor_from(F32, 4, (int64_t[]){ N, H, W, 3 }, x), &mean[i],
+		    &logvar[i]);
 		if (i == 0)
 			vae_train_quiet(&m);
 	}

@@ -1,4 +1,5 @@
-/* Noise for latents: what torch.manual_seed(0); torch.randn(n) prints, and that draws do not mix. */
+/* Noise for latents: what torch.manual_seed(0); torch.randn(n) prints, and that draws do not
+ * mix. */
 #include "model/noise_rng.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@
 static void
 torch_prints_these(void **state)
 {
-	static const float sixteen[] = { -1.1258f, -1.1524f, -0.2506f, -0.4339f, 0.8487f, 0.6920f, -0.3160f,
+	static const float sixteen[] = { -1.1258f, -1.1524f, -0.2506f, -0.4339f, 0.8487f, 0.6920f,
+	    -0.3160f,
 		-2.1152f };
 	static const float few[] = { 1.5410f, -0.2934f, -2.1788f, 0.5684f };
 	struct noise_rng r;

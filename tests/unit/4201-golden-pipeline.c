@@ -1,7 +1,8 @@
 /*
- * Whole runs of a golden set's model (diffusers/model) against diffusers' pipeline: the latents after
- * every step of each sampler and the images (pipeline*.safetensors), the noise of torch's generator,
- * weights stored in 16 bits, old names of the autoencoder, and the model as a single file.
+ * Whole runs of a golden set's model (diffusers/model) against diffusers' pipeline: the latents
+ * after every step of each sampler and the images (pipeline*.safetensors), the noise of torch's
+ * generator, weights stored in 16 bits, old names of the autoencoder, and the model as a single
+ * file.
  */
 #include "gold.h"
 
@@ -53,7 +54,8 @@ trace(void *ctx, int job, int call, const float *x, size_t n)
 static int
 kind_of(const char *name)
 {
-	static const char *const names[] = { "ddpm", "ddim", "pndm", "euler", "euler_a", "heun", "dpmpp_2m",
+	static const char *const names[] = { "ddpm", "ddim", "pndm", "euler", "euler_a", "heun",
+	    "dpmpp_2m",
 		"dpmpp_2m_karras", "dpmpp_2m_sde", "unipc", "lcm", "lms" };
 
 	for (int i = 0; i < (int)(sizeof(names) / sizeof(*names)); i++)
@@ -71,7 +73,8 @@ image_distance(const struct image *im, const float *want)
 
 	for (int i = 0; i < im->w * im->h; i++)
 		for (int c = 0; c < 3; c++)
-			worst = fmax(worst, fabs((double)px[3 * i + c] - want[c * im->w * im->h + i]));
+			worst =
+			    fmax(worst, fabs((double)px[3 * i + c] - want[c * im->w * im->h + i]));
 	return worst;
 }
 
@@ -89,10 +92,11 @@ trajectories(struct pipeline *p, const struct json *index, const struct safetens
 	s.draw = draw;
 	s.trace = trace;
 	for (int i = 0; i < st->n; i++) {
-		struct sd_job j = { .strength = 1, .guidance = gold_num(index, notes, "guidance_scale"),
+		struct sd_job j = { .strength = 1,
+			.guidance = gold_num(index, notes, "guidance_scale"),
 			.text = json_str(index, json_get(index, notes, "prompt"), &mem),
-			.negative = json_str(index, json_get(index, notes, "negative_prompt"), &mem),
-			.width = (int)t->dim[3] * vae_factor(&p->vae),
+			.negative = json_str(index, json_get(index, notes, "negative_prompt"),
+			&mem), .width = (int)t->dim[3] * vae_factor(&p->vae),
 			.height = (int)t->dim[2] * vae_factor(&p->vae) };
 		struct run r = { initial, noise, NULL, (size_t)t->n, 0, 0 };
 		char name[64], word[160];
@@ -133,7 +137,8 @@ static void
 torch_noise(const struct safetensors *st)
 {
 	const struct st_tensor *t;
-	float *want = gold_f32(st, "initial_latents", &t), *got = xmalloc((size_t)t->n * sizeof(*got));
+	float *want = gold_f32(st, "initial_latents", &t),
+	      *got = xmalloc((size_t)t->n * sizeof(*got));
 	struct noise_rng r;
 	uint64_t seed;
 
@@ -150,8 +155,10 @@ torch_noise(const struct safetensors *st)
 
 		noise_rng_init(&r, NOISE_TORCH_CPU, seed);
 		noise_rng_normal(&r, got, (size_t)t->n);
-		snprintf(word, sizeof(word), "torch.randn of seed %d, largest difference", (int)seed);
-		gold_check(word, gold_max_abs(got, want, (size_t)t->n), 2e-6); /* observed: 2.4e-7 */
+		snprintf(word, sizeof(word), "torch.randn of seed %d, largest difference",
+		    (int)seed);
+		/* observed: 2.4e-7 */
+		gold_check(word, gold_max_abs(got, want, (size_t)t->n), 2e-6);
 		gold_done("noise of torch's CPU generator");
 	}
 	free(want);
@@ -182,8 +189,10 @@ nets(struct pipeline *p, const char *what, double bound)
 	z = gold_swap(x, (size_t)ts->dim[0], c4, (size_t)(ts->dim[2] * ts->dim[3]));
 	for (int64_t i = 0; i < ts->dim[0]; i++)
 		times[i] = t[tt->n > 1 ? i : 0];
-	y = unet_forward(&p->unet, tensor_from(p->unet.ps.dtype, 4, (int64_t[]){ ts->dim[0], ts->dim[2],
-	    ts->dim[3], ts->dim[1] }, z), times, tensor_from(p->unet.ps.dtype, 3, tc->dim, c));
+	y = unet_forward(&p->unet,
+	    tensor_from(p->unet.ps.dtype, 4,
+	        (int64_t[]){ ts->dim[0], ts->dim[2], ts->dim[3], ts->dim[1] }, z),
+	    times, tensor_from(p->unet.ps.dtype, 3, tc->dim, c));
 	tensor_get(op_permute(op_cast(y, F32), (const int[]){ 0, 3, 1, 2 }), x);
 	want = gold_f32(&unet, "a.out", NULL);
 	snprintf(word, sizeof(word), "%s: U-Net", what);

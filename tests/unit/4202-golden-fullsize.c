@@ -1,7 +1,8 @@
 /*
- * The nets of Stable Diffusion at full size against diffusers' (diffusers/fullsize of a golden set): the
- * weights come from a formula, so that nothing large has to be kept. One net at a time is in memory
- * (3.5 GB for the U-Net). FULLSIZE names the nets to run, "text vae unet" if it is not set.
+ * The nets of Stable Diffusion at full size against diffusers' (diffusers/fullsize of a golden
+ * set): the weights come from a formula, so that nothing large has to be kept. One net at a time is
+ * in memory (3.5 GB for the U-Net). FULLSIZE names the nets to run, "text vae unet" if it is not
+ * set.
  */
 #include "fullsize.h"
 #include "gold.h"
@@ -107,8 +108,11 @@ unet(const struct sd_config *c)
 		if (!(t = st_find(&st, out)))
 			continue;
 		scope_open();
-		compare(word, unet_forward(&m, fullsize_input(sample, 4, t->dim, sqrt(3)), cases[i].t,
-		    fullsize_input(context, 3, (int64_t[]){ t->dim[0], 77, c->unet.context }, sqrt(3))), &st, out);
+		compare(word,
+		    unet_forward(&m, fullsize_input(sample, 4, t->dim, sqrt(3)), cases[i].t,
+		        fullsize_input(context, 3, (int64_t[]){ t->dim[0], 77, c->unet.context },
+		            sqrt(3))),
+		    &st, out);
 		scope_close();
 	}
 	gold_done("full-size U-Net");

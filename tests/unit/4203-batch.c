@@ -1,6 +1,6 @@
 /*
- * What stands beside a sample in a batch does not change one bit of its result: products, convolutions,
- * norms, attention, and a whole U-Net, so that an image is a function of its own job.
+ * What stands beside a sample in a batch does not change one bit of its result: products,
+ * convolutions, norms, attention, and a whole U-Net, so that an image is a function of its own job.
  */
 #include "base/err.h"
 #include "base/rng.h"
@@ -72,7 +72,8 @@ ops(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		int64_t h = sizes[i][0], w = sizes[i][1], c = sizes[i][2], t[] = { h * w, c }, s[] = { 77, c };
+		int64_t h = sizes[i][0], w = sizes[i][1], c = sizes[i][2], t[] = { h * w, c },
+		    s[] = { 77, c };
 		struct tensor *x, *y, *p, *q, *u, *v, *weight;
 
 		scope_open();
@@ -81,18 +82,22 @@ ops(void **state)
 		SAME("group_norm", op_group_norm(x, 8, NULL, NULL, 1e-5, ACT_SILU),
 		    op_group_norm(y, 8, NULL, NULL, 1e-5, ACT_SILU));
 		weight = samples((int)c, 3, (const int64_t[]){ 3, 3, c }, 9);
-		SAME("conv2d", op_conv2d(x, weight, NULL, CONV_SAME(3)), op_conv2d(y, weight, NULL, CONV_SAME(3)));
+		SAME("conv2d", op_conv2d(x, weight, NULL, CONV_SAME(3)),
+		    op_conv2d(y, weight, NULL, CONV_SAME(3)));
 		p = samples(N, 2, t, i);
 		q = samples(1, 2, t, i);
 		weight = samples((int)(2 * c), 1, &c, 8);
 		SAME("linear", op_linear(p, weight, NULL), op_linear(q, weight, NULL));
-		SAME("layer_norm", op_layer_norm(p, NULL, NULL, 1e-5), op_layer_norm(q, NULL, NULL, 1e-5));
+		SAME("layer_norm", op_layer_norm(p, NULL, NULL, 1e-5),
+		    op_layer_norm(q, NULL, NULL, 1e-5));
 		SAME("gelu", op_gelu(p), op_gelu(q));
 		u = samples(N, 2, s, 7);
 		v = samples(1, 2, s, 7);
 		if (h * w <= 256) {
-			SAME("attention", op_attention(p, p, p, 2, 0, false), op_attention(q, q, q, 2, 0, false));
-			SAME("cross", op_attention(p, u, u, 2, 0, false), op_attention(q, v, v, 2, 0, false));
+			SAME("attention", op_attention(p, p, p, 2, 0, false),
+			    op_attention(q, q, q, 2, 0, false));
+			SAME("cross", op_attention(p, u, u, 2, 0, false),
+			    op_attention(q, v, v, 2, 0, false));
 		}
 		scope_close();
 	}

@@ -1,6 +1,6 @@
 /*
- * What generating takes of the device's memory: what sd_room tells beside what a run took, and the batch and
- * the tile that follow from it.
+ * What generating takes of the device's memory: what sd_room tells beside what a run took, and the
+ * batch and the tile that follow from it.
  */
 #include "scratch.h"
 
@@ -70,7 +70,8 @@ run(int n, int w, int h, double guidance, enum dtype dtype)
 		sd_sample_init(&s, &p);
 		for (int i = 0; i < n; i++) {
 			job[i] = (struct sd_job){ .text = "x", .width = w, .height = h, .steps = 2,
-				.guidance = guidance, .strength = 1, .sampler = SAMPLER_DDIM, .seed = (uint64_t)i };
+				.guidance = guidance, .strength = 1, .sampler = SAMPLER_DDIM,
+				.seed = (uint64_t)i };
 			must(sd_job_check(&s, &job[i]));
 		}
 		t.unet = sd_room_unet(&p, (guidance != 1 ? 2 : 1) * n, h / 4, w / 4);
@@ -92,7 +93,8 @@ run(int n, int w, int h, double guidance, enum dtype dtype)
 	return t;
 }
 
-/* Observed: 0.980 to 0.993 (the text states and what is on its way to the device are not counted). */
+/* Observed: 0.980 to 0.993 (the text states and what is on its way to the device are not
+ * counted). */
 static void
 told_and_taken(void **state)
 {
@@ -100,7 +102,8 @@ told_and_taken(void **state)
 		int n, w, h;
 		double guidance;
 		enum dtype dtype;
-	} c[] = { { 1, 32, 32, 1, F32 }, { 2, 64, 64, 7.5, F32 }, { 1, 128, 96, 7.5, F32 }, { 8, 128, 128, 7.5, F32 },
+	} c[] = { { 1, 32, 32, 1, F32 }, { 2, 64, 64, 7.5, F32 }, { 1, 128, 96, 7.5, F32 },
+	    { 8, 128, 128, 7.5, F32 },
 		{ 4, 96, 96, 1, F16 } };
 
 	(void)state;
@@ -108,9 +111,12 @@ told_and_taken(void **state)
 		struct told t = run(c[i].n, c[i].w, c[i].h, c[i].guidance, c[i].dtype);
 		uint64_t told = t.unet > t.decode ? t.unet : t.decode;
 
-		print_message("%d of %d x %d, guidance %g, %s: told %.3f MB (U-Net %.3f, decoding %.3f), taken %.3f: ratio %.4f\n",
-		    c[i].n, c[i].w, c[i].h, c[i].guidance, dtype_name(c[i].dtype), (double)told / 1e6,
-		    (double)t.unet / 1e6, (double)t.decode / 1e6, (double)t.peak / 1e6, (double)told / (double)t.peak);
+		print_message(
+		    "%d of %d x %d, guidance %g, %s: told %.3f MB (U-Net %.3f, decoding %.3f), "
+		    "taken %.3f: ratio %.4f\n",
+		    c[i].n, c[i].w, c[i].h, c[i].guidance, dtype_name(c[i].dtype),
+		    (double)told / 1e6, (double)t.unet / 1e6, (double)t.decode / 1e6,
+		    (double)t.peak / 1e6, (double)told / (double)t.peak);
 		assert_true((double)told >= 0.98 * (double)t.peak);
 		assert_true((double)told <= 1.05 * (double)t.peak);
 	}
@@ -120,8 +126,8 @@ told_and_taken(void **state)
 static void
 fit(const char *memory, int w, int h, int *batch, int *tile)
 {
-	struct sd_job job = { .text = "x", .width = w, .height = h, .steps = 2, .guidance = 7.5, .strength = 1,
-		.sampler = SAMPLER_DDIM };
+	struct sd_job job = { .text = "x", .width = w, .height = h, .steps = 2, .guidance = 7.5,
+		.strength = 1, .sampler = SAMPLER_DDIM };
 	int fd[2], status, got[2];
 	struct pipeline p;
 	struct sd_sample s;
@@ -138,11 +144,15 @@ fit(const char *memory, int w, int h, int *batch, int *tile)
 		got[1] = sd_sample_tile(&s, &job);
 		if (got[0] != sd_sample_batch(&s, &job) || got[1] != sd_sample_tile(&s, &job))
 			die("asked again, another answer");
-		print_message("  decoding whole %.1f MB, by 32 %.1f, by 16 %.1f; U-Net for one %.1f\n",
-		    (double)sd_room_decode(&p, h / 4, w / 4, 0) / 1e6, (double)sd_room_decode(&p, h / 4, w / 4, 32) / 1e6,
-		    (double)sd_room_decode(&p, h / 4, w / 4, 16) / 1e6, (double)sd_room_unet(&p, 2, h / 4, w / 4) / 1e6);
+		print_message(
+		    "  decoding whole %.1f MB, by 32 %.1f, by 16 %.1f; U-Net for one %.1f\n",
+		    (double)sd_room_decode(&p, h / 4, w / 4, 0) / 1e6,
+		    (double)sd_room_decode(&p, h / 4, w / 4, 32) / 1e6,
+		    (double)sd_room_decode(&p, h / 4, w / 4, 16) / 1e6,
+		    (double)sd_room_unet(&p, 2, h / 4, w / 4) / 1e6);
 		fflush(stdout);
-		if (got[0] > 1 && sd_room_unet(&p, 2 * got[0], h / 4, w / 4) > 0.9 * (double)gpu_info()->memory)
+		if (got[0] > 1 &&
+		    sd_room_unet(&p, 2 * got[0], h / 4, w / 4) > 0.9 * (double)gpu_info()->memory)
 			die("a batch of %d does not fit", got[0]);
 		if (sd_room_decode(&p, h / 4, w / 4, got[1]) > 0.9 * (double)gpu_info()->memory)
 			die("tiles of %d do not fit", got[1]);

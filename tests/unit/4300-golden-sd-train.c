@@ -1,10 +1,12 @@
 /*
  * Training runs of a golden set (diffusers/train) against diffusers' own: ten batches each, with
- * accumulation, min-SNR weights, v prediction, prior preservation, running means. What there is to run
- * stands in runs.json: losses, gradients' norms, every gradient of the first step, the weights at the end.
+ * accumulation, min-SNR weights, v prediction, prior preservation, running means. What there is to
+ * run stands in runs.json: losses, gradients' norms, every gradient of the first step, the weights
+ * at the end.
  *
- * Observed on lavapipe, the most of all runs: losses 3.0e-6, gradients 7.3e-7 (worst tensor 3.2e-6, worst
- * norm 5.3e-6), norms before clipping 7.4e-6, updates 8.7e-5, largest difference of a weight 6.7e-6.
+ * Observed on lavapipe, the most of all runs: losses 3.0e-6, gradients 7.3e-7 (worst tensor 3.2e-6,
+ * worst norm 5.3e-6), norms before clipping 7.4e-6, updates 8.7e-5, largest difference of a weight
+ * 6.7e-6.
  */
 #include "gold.h"
 
@@ -44,10 +46,12 @@ read_batches(void)
 	data.c = t->dim[2];
 	data.h = t->dim[3];
 	data.w = t->dim[4];
-	data.latents = gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
+	data.latents =
+	    gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
 	free(v);
 	v = gold_f32(&data.st, "noise", &t);
-	data.noise = gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
+	data.noise =
+	    gold_swap(v, (size_t)(t->dim[0] * data.n), (size_t)data.c, (size_t)(data.h * data.w));
 	free(v);
 	v = gold_f32(&data.st, "input_ids", &t);
 	data.tokens = t->dim[2];
@@ -67,20 +71,23 @@ read_batches(void)
 static struct sd_batch
 batch(int i, bool prior)
 {
-	const int64_t dim[] = { data.n, data.h, data.w, data.c }, px = data.n * data.h * data.w * data.c;
+	const int64_t dim[] = { data.n, data.h, data.w, data.c }, px = data.n * data.h * data.w *
+	    data.c;
 	struct sd_batch b = { .t = data.t + i * data.n, .prior = prior ? (int)data.n / 2 : 0 };
 	bool was = grads_set(false);
 
 	b.x = tensor_from(F32, 4, dim, data.latents + i * px);
 	b.noise = tensor_from(F32, 4, dim, data.noise + i * px);
-	b.context = clip_forward(&model.text, tensor_from(I32, 2, (int64_t[]){ data.n, data.tokens },
-	    data.ids + i * data.n * data.tokens), NULL);
+	b.context = clip_forward(&model.text,
+	    tensor_from(I32, 2, (int64_t[]){ data.n, data.tokens },
+	        data.ids + i * data.n * data.tokens),
+	    NULL);
 	grads_set(was);
 	return b;
 }
 
-/* train/NAME_WHAT.safetensors; what a run of running means shares with the plain one is called by the
- * latter's name. Caller frees. */
+/* train/NAME_WHAT.safetensors; what a run of running means shares with the plain one is called by
+ * the latter's name. Caller frees. */
 static char *
 file_of(const char *name, const char *what)
 {
@@ -91,7 +98,7 @@ file_of(const char *name, const char *what)
 	return xasprintf("train/%.*s_%s.safetensors", (int)n, name, what);
 }
 
-/* ---- what is compared -------------------------------------------------------------------------- */
+/* ---- what is compared ------------------------------------------------------------------------ */
 
 /* The i-th number of a list in a run. */
 static double
@@ -138,7 +145,8 @@ gradients(const struct json *j, int run, const char *name, struct params *ps)
 		for (int64_t k = 0; k < p->n; k++)
 			sum += (double)g[k] * g[k];
 		if (norms >= 0)
-			worst_norm = worse(worst_norm, relative(sqrt(sum), gold_num(j, norms, p->name)));
+			worst_norm =
+			    worse(worst_norm, relative(sqrt(sum), gold_num(j, norms, p->name)));
 		if (full) {
 			want = gold_f32(&st, p->name, NULL);
 			worst = worse(worst, gold_rel_l2(g, want, (size_t)p->n));
@@ -207,7 +215,8 @@ update(const char *file, const char *what, const struct params *ps, const struct
 	free(path);
 }
 
-/* Norm of every weight at the end, from runs.json (all runs have them, most no file of all weights). */
+/* Norm of every weight at the end, from runs.json (all runs have them, most no file of all
+ * weights). */
 static void
 final_norms(const struct json *j, int run, const struct params *ps)
 {
@@ -231,7 +240,7 @@ final_norms(const struct json *j, int run, const struct params *ps)
 		gold_check("norms of the weights at the end", worst, 2e-5);
 }
 
-/* ---- a run ------------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 static struct sd_step
 settings(const struct json *j, int run, const char *name)
@@ -281,7 +290,8 @@ first_step(const struct sd_step *s, const char *file)
 	t[1] = target;
 	t[0] = sd_add_noise(&schedule, b.x, b.noise, b.t);
 	for (int i = 0; i < 3; i++) {
-		float *want = gold_f32(&st, names[i], &h), *got = xmalloc((size_t)h->n * sizeof(*got));
+		float *want = gold_f32(&st, names[i], &h),
+		      *got = xmalloc((size_t)h->n * sizeof(*got));
 
 		tensor_get(op_permute(t[i], (const int[]){ 0, 3, 1, 2 }), got);
 		gold_check(names[i], gold_rel_l2(got, want, (size_t)h->n), 2e-5);
@@ -289,7 +299,8 @@ first_step(const struct sd_step *s, const char *file)
 		free(got);
 	}
 	if ((h = st_find(&data.st, "encoder_hidden_states_step0"))) {
-		float *want = gold_f32(&data.st, h->name, NULL), *got = xmalloc((size_t)h->n * sizeof(*got));
+		float *want = gold_f32(&data.st, h->name, NULL),
+		      *got = xmalloc((size_t)h->n * sizeof(*got));
 
 		tensor_get(b.context, got);
 		gold_check("text states of step 0", gold_rel_l2(got, want, (size_t)h->n), 2e-5);
@@ -321,7 +332,7 @@ loss_of(const struct sd_step *s, struct tensor *errors, const int *t, int prior,
 	return sum;
 }
 
-/* ---- runs of LoRA --------------------------------------------------------------------------------- */
+/* ---- runs of LoRA ---------------------------------------------------------------------------- */
 
 /* A pair's matrix in the files' names of gradients. */
 static char *
@@ -387,7 +398,8 @@ lora_update(const char *dir, const struct lora *l, const struct lora_file *first
 			die("%s: %s is not trained", path, f.e[i].target);
 		for (int k = 0; k < 2; k++) {
 			const struct param *m = k ? p->b : p->a;
-			const float *want = k ? f.e[i].up : f.e[i].down, *was = k ? first->e[i].up : first->e[i].down;
+			const float *want = k ? f.e[i].up : f.e[i].down, *was =
+			    k ? first->e[i].up : first->e[i].down;
 			float *got = xmalloc((size_t)m->n * sizeof(*got));
 
 			params_get(m, got);
@@ -407,7 +419,7 @@ lora_update(const char *dir, const struct lora *l, const struct lora_file *first
 	free(path);
 }
 
-/* ---- all runs ---------------------------------------------------------------------------------- */
+/* ---- all runs -------------------------------------------------------------------------------- */
 
 static void
 run(const struct json *j, int r, const char *name)
@@ -418,7 +430,8 @@ run(const struct json *j, int r, const char *name)
 	struct weights w0;
 	double loss = 0, norm = 0, parts = 0;
 	bool prior = s.loss.prior_weight > 0, low = strncmp(name, "lora", 4) == 0;
-	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init"), *step0;
+	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init"),
+	     *step0;
 	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
 	struct lora_file first;
 	struct lora lora;
@@ -429,9 +442,11 @@ run(const struct json *j, int r, const char *name)
 		die("%s", errmsg());
 	/* a network with low-rank changes stays as it is */
 	params_freeze(&model.unet.ps, "", low);
-	if (low && (lora_open(&first, init, net) || lora_load(&lora, &model.unet.ps, &first, SD_UNET)))
+	if (low &&
+	    (lora_open(&first, init, net) || lora_load(&lora, &model.unet.ps, &first, SD_UNET)))
 		die("%s", errmsg());
-	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ low ? &lora.ps : &model.unet.ps }, 1);
+	sd_step_init(&s, &schedule, &adamw, (struct params *[]){ low ? &lora.ps : &model.unet.ps },
+	    1);
 	step0 = file_of(name, "step0");
 	first_step(&s, step0);
 	free(step0);
@@ -443,7 +458,8 @@ run(const struct json *j, int r, const char *name)
 		scope_open();
 		b = batch(i, prior);
 		e = sd_step_batch(&s, &b);
-		loss = worse(loss, relative(loss_of(&s, e, b.t, b.prior, part), listed(j, r, "losses", i)));
+		loss = worse(loss,
+		    relative(loss_of(&s, e, b.t, b.prior, part), listed(j, r, "losses", i)));
 		if (prior) {
 			parts = worse(parts, relative(part[0], listed(j, r, "instance_loss", i)));
 			parts = worse(parts, relative(part[1], listed(j, r, "prior_loss", i)));
@@ -489,7 +505,8 @@ run(const struct json *j, int r, const char *name)
 	free(init);
 }
 
-/* Learning rates, step by step: _lr_schedules_lr1e-4_warmup5_total30_cycles2_power1. Observed: 2e-16. */
+/* Learning rates, step by step: _lr_schedules_lr1e-4_warmup5_total30_cycles2_power1. Observed:
+ * 2e-16. */
 static void
 schedules(const struct json *j, int v, const char *name)
 {
@@ -497,8 +514,8 @@ schedules(const struct json *j, int v, const char *name)
 	long warmup, total;
 	struct arena mem = { 0 };
 
-	if (sscanf(name, "_lr_schedules_lr%lf_warmup%ld_total%ld_cycles%lf_power%lf", &lr, &warmup, &total,
-	        &cycles, &power) != 5)
+	if (sscanf(name, "_lr_schedules_lr%lf_warmup%ld_total%ld_cycles%lf_power%lf", &lr, &warmup,
+	        &total, &cycles, &power) != 5)
 		die("%s: what does it mean?", name);
 	for (int k = v + 1; k < j->v[v].next; k = j->v[k + 1].next) {
 		struct schedule s;
@@ -534,8 +551,8 @@ main(void)
 		return 0;
 	gpu_open(NULL);
 	path = path_join(root, "model");
-	if (pipeline_open(&model, path, &(struct pipeline_opts){ .parts = 1 << SD_TEXT | 1 << SD_UNET,
-	    .train = 1 << SD_UNET }))
+	if (pipeline_open(&model, path,
+	    &(struct pipeline_opts){ .parts = 1 << SD_TEXT | 1 << SD_UNET, .train = 1 << SD_UNET }))
 		die("%s", errmsg());
 	free(path);
 	noise_schedule_init(&schedule, &model.noise);

@@ -1,8 +1,9 @@
 /*
- * One backward pass of the U-Net of SD 1.5 at full size against diffusers' (diffusers/fullsize of a golden
- * set: train.safetensors, train_grads.json): loss, prediction, some gradients in full, the norm of every one.
- * It takes 8 GB and most of a minute; FULLSIZE without the word train leaves it out.
- * Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms 1.5e-6, norm of the whole 6.7e-7.
+ * One backward pass of the U-Net of SD 1.5 at full size against diffusers' (diffusers/fullsize of a
+ * golden set: train.safetensors, train_grads.json): loss, prediction, some gradients in full, the
+ * norm of every one. It takes 8 GB and most of a minute; FULLSIZE without the word train leaves it
+ * out. Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms 1.5e-6, norm of the whole
+ * 6.7e-7.
  */
 #include "fullsize.h"
 #include "gold.h"
@@ -64,7 +65,8 @@ gradients(const struct unet *m, const struct safetensors *st, const struct json 
 	}
 	gold_check("gradients given in full, worst", worst, 1e-4);
 	gold_check("norms of all gradients, worst", worst_norm, 1e-4);
-	gold_check("norm of the whole", fabs(sqrt(all) / gold_num(j, 0, "grad_norm_total") - 1), 1e-4);
+	gold_check("norm of the whole", fabs(sqrt(all) / gold_num(j, 0, "grad_norm_total") - 1),
+	    1e-4);
 }
 
 static void
@@ -85,7 +87,8 @@ run(const struct sd_config *c, const struct json *j)
 	scope_open();
 	params_zero_grad(&m.ps);
 	start = now_s();
-	pred = unet_forward(&m, fullsize_input("input.t.sample", 4, t->dim, sqrt(3)), (const double[]){ 333 },
+	pred = unet_forward(&m, fullsize_input("input.t.sample", 4, t->dim, sqrt(3)),
+	    (const double[]){ 333 },
 	    fullsize_input("input.t.context", 3, (int64_t[]){ 1, 77, c->unet.context }, sqrt(3)));
 	loss = op_mean_all(sd_errors(pred, fullsize_input("input.t.target", 4, t->dim, sqrt(3))));
 	backward(loss);

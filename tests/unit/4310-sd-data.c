@@ -1,5 +1,5 @@
-/* What training a Stable Diffusion model is made of, without a model: weights of times, orientations of
- * photographs, visits of images, kept numbers. */
+/* What training a Stable Diffusion model is made of, without a model: weights of times,
+ * orientations of photographs, visits of images, kept numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- weights ----------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 static double
 weight(enum prediction p, enum snr_form form, double gamma, double abar)
@@ -62,17 +62,19 @@ prior_weights(void **state)
 		assert_float_equal(w[i], 0.3 / 3, 1e-6);
 }
 
-/* ---- orientations ------------------------------------------------------------------------------ */
+/* ---- orientations ---------------------------------------------------------------------------- */
 
 static int
 orientation_in(bool little, int value, size_t cut)
 {
-	uint8_t b[] = { 0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f', 0, 0,
-		'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xDA };
+	uint8_t b[] = { 0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f',
+		0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0,
+		0, 0, 0, 0xFF, 0xDA };
 
 	b[37] = (uint8_t)value;
 	if (little) {
-		static const uint8_t head[] = { 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0 };
+		static const uint8_t head[] = { 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1,
+		    0, 0, 0 };
 
 		memcpy(b + 18, head, sizeof(head));
 		b[36] = (uint8_t)value;
@@ -89,8 +91,10 @@ orientations(void **state)
 		int w, h;
 		uint8_t px[6];
 	} stored[] = { { 3, 2, { 1, 2, 3, 4, 5, 6 } }, { 3, 2, { 3, 2, 1, 6, 5, 4 } },
-		{ 3, 2, { 6, 5, 4, 3, 2, 1 } }, { 3, 2, { 4, 5, 6, 1, 2, 3 } }, { 2, 3, { 1, 4, 2, 5, 3, 6 } },
-		{ 2, 3, { 3, 6, 2, 5, 1, 4 } }, { 2, 3, { 6, 3, 5, 2, 4, 1 } }, { 2, 3, { 4, 1, 5, 2, 6, 3 } } };
+		{ 3, 2, { 6, 5, 4, 3, 2, 1 } }, { 3, 2, { 4, 5, 6, 1, 2, 3 } },
+		    { 2, 3, { 1, 4, 2, 5, 3, 6 } },
+		{ 2, 3, { 3, 6, 2, 5, 1, 4 } }, { 2, 3, { 6, 3, 5, 2, 4, 1 } },
+		    { 2, 3, { 4, 1, 5, 2, 6, 3 } } };
 
 	(void)state;
 	for (int o = 1; o <= 8; o++) {
@@ -111,13 +115,14 @@ orientations(void **state)
 		assert_in_set(orientation_in(true, 6, n), ((const uintmax_t[]){ 1, 6 }), 2);
 }
 
-/* ---- visits ------------------------------------------------------------------------------------ */
+/* ---- visits ---------------------------------------------------------------------------------- */
 
 static void
 visits(void **state)
 {
 	struct sd_data own, prior;
-	struct sd_data_conf c = { .resolution = 4, .channels = 1, .flip = true, .empty = 0.25, .prompt = "x" };
+	struct sd_data_conf c = { .resolution = 4, .channels = 1, .flip = true, .empty = 0.25,
+		.prompt = "x" };
 	struct sd_view v;
 	uint32_t *order;
 	int flipped = 0, empty = 0, seen[14] = { 0 };
@@ -159,7 +164,7 @@ visits(void **state)
 	sd_data_release(&prior);
 }
 
-/* ---- kept numbers ------------------------------------------------------------------------------ */
+/* ---- kept numbers ---------------------------------------------------------------------------- */
 
 static void
 kept(void **state)
@@ -172,7 +177,8 @@ kept(void **state)
 	assert_non_null(mkdtemp(dir));
 	for (int file = 0; file < 2; file++) {
 		/* room for two of five */
-		assert_int_equal(sd_cache_open(&c, 5, sizeof(v), 2 * sizeof(v), file ? dir : NULL), 0);
+		assert_int_equal(sd_cache_open(&c, 5, sizeof(v), 2 * sizeof(v), file ? dir : NULL),
+		    0);
 		for (size_t i = 0; i < 5; i++) {
 			v[0] = (float)i;
 			assert_false(sd_cache_get(&c, i, got));
@@ -197,7 +203,8 @@ kept(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(min_snr), cmocka_unit_test(prior_weights),
+	const struct CMUnitTest tests[] =
+	    { cmocka_unit_test(min_snr), cmocka_unit_test(prior_weights),
 		cmocka_unit_test(orientations), cmocka_unit_test(visits), cmocka_unit_test(kept) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /*
- * Inception's features, logits and resizing against pytorch-fid's, clean-fid's and torch-fidelity's.
+ * Inception's features, logits and resizing against pytorch-fid's, clean-fid's and
+ * torch-fidelity's.
  */
 #include "recipe.h"
 
@@ -43,7 +44,8 @@ check_resize(const struct safetensors *want, enum embed_prep p, const char *name
 		for (int c = 0; c < 3; c++)
 			for (int y = 0; y < side; y += 13)
 				for (int x = 0; x < side; x += 11)
-					worst = fmax(worst, fabs((double)out[(c * side + y) * side + x] - w[at++]));
+					worst = fmax(worst,
+					    fabs((double)out[(c * side + y) * side + x] - w[at++]));
 		if (at != t->n)
 			die("%s: %lld values, not %lld", key, (long long)t->n, (long long)at);
 		image_release(&im);
@@ -56,8 +58,8 @@ check_resize(const struct safetensors *want, enum embed_prep p, const char *name
 
 /* All pictures through one network; logits too where asked for. */
 static void
-check_features(const struct safetensors *want, const char *weights, const char *network, const char *prep,
-    const char *name, const char *logits, double bound)
+check_features(const struct safetensors *want, const char *weights, const char *network,
+    const char *prep, const char *name, const char *logits, double bound)
 {
 	struct image im[PICTURES] = { { 0 } };
 	struct embedder *e;

@@ -1,6 +1,6 @@
 /*
- * Vision transformers, their positions and their preprocessing against the original DINO, DINOv2 and
- * transformers' ViTModel.
+ * Vision transformers, their positions and their preprocessing against the original DINO, DINOv2
+ * and transformers' ViTModel.
  */
 #include "recipe.h"
 
@@ -58,7 +58,8 @@ prepared(enum embed_prep p, int pictures)
 
 /* [n][side][side][3] at [:, ::7, ::7], or all of the last picture. */
 static void
-check_prepared(const struct safetensors *st, enum embed_prep p, const char *fmt, int pictures, double bound)
+check_prepared(const struct safetensors *st, enum embed_prep p, const char *fmt, int pictures,
+    double bound)
 {
 	int side = embed_prep_side(p);
 	size_t n = (size_t)side * (size_t)side * 3;
@@ -77,7 +78,10 @@ check_prepared(const struct safetensors *st, enum embed_prep p, const char *fmt,
 		for (int c = 0; c < 3; c++)
 			for (int y = 0; y < side; y += 7)
 				for (int x = 0; x < side; x += 7)
-					worst = fmax(worst, fabs(in[(size_t)i * n + (size_t)((y * side + x) * 3 + c)] - *at++));
+					worst = fmax(worst,
+					    fabs(in[(size_t)i * n +
+					             (size_t)((y * side + x) * 3 + c)] -
+					        *at++));
 		free(w);
 		free(name);
 	}
@@ -182,7 +186,8 @@ check_dinov2(const char *variant)
 		char *input = xasprintf("dinov2_%dx%d_input", h, w);
 		char *cls = xasprintf("dinov2_%s_%dx%d_cls", variant, h, w);
 		char *mean = xasprintf("dinov2_%s_%dx%d_patchmean", variant, h, w);
-		float *v = gold_f32(&want, input, NULL), *in = gold_swap(v, 2, 3, (size_t)(h * w)), *got;
+		float *v = gold_f32(&want, input, NULL), *in = gold_swap(v, 2, 3, (size_t)(h * w)),
+		      *got;
 		struct tensor *t;
 
 		scope_open();

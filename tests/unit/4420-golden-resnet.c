@@ -1,4 +1,5 @@
-/* What a ResNet's classifier sees, and what it says, against torchvision's; full nets by the recipe. */
+/* What a ResNet's classifier sees, and what it says, against torchvision's; full nets by the
+ * recipe. */
 #include "recipe.h"
 
 #include "gpu/gpu.h"
@@ -9,7 +10,8 @@
 static void
 check(const char *dir, const char *name)
 {
-	char *manifest = xasprintf("%s_manifest.json", name), *file = xasprintf("%s.safetensors", name);
+	char *manifest = xasprintf("%s_manifest.json", name),
+	     *file = xasprintf("%s.safetensors", name);
 	char path[] = "/tmp/phantom-resnet-XXXXXX";
 	struct safetensors st, want;
 	struct image im[8] = { { 0 } };

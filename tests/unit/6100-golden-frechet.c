@@ -7,8 +7,8 @@
 #include "data/npy.h"
 #include "metric/frechet.h"
 
-/* Relative. Observed: 5e-14 from features and from merged covariances, singular ones too; 2.2e-11 from
- * covariances of condition 1e10, of which the references differ by 1e-10 among themselves. */
+/* Relative. Observed: 5e-14 from features and from merged covariances, singular ones too; 2.2e-11
+ * from covariances of condition 1e10, of which the references differ by 1e-10 among themselves. */
 static const double bound = 1e-8, exact_bound = 1e-11;
 
 static double
@@ -66,10 +66,12 @@ features(const char *name, const float *x, int64_t nx, const float *y, int64_t n
 	need(gauss_from_rows(&b, y, NULL, ny, d, 1));
 	need(frechet(&a, &b, &f));
 	gold_check("from features", error(f.distance, want, scale), exact_bound);
-	gold_check("mean term", error(f.mean_term, gold_num(j, exact, "mean_term"), scale), exact_bound);
+	gold_check("mean term", error(f.mean_term, gold_num(j, exact, "mean_term"), scale),
+	    exact_bound);
 	gold_check("trace 1", gold_rel(f.trace1, scale), exact_bound);
 	gold_check("trace 2", gold_rel(f.trace2, gold_num(j, exact, "trace2")), exact_bound);
-	gold_check("trace of the root", gold_rel(f.tr_sqrt, gold_num(j, exact, "tr_sqrt")), exact_bound);
+	gold_check("trace of the root", gold_rel(f.tr_sqrt, gold_num(j, exact, "tr_sqrt")),
+	    exact_bound);
 	gauss_release(&a);
 	gauss_release(&b);
 
@@ -113,8 +115,8 @@ direct(const struct safetensors *st, const struct json *j, int v)
 		free(mv);
 		free(sv);
 	}
-	gold_check("from covariances", gold_rel(distance(&g[0], &g[1]), gold_num(j, v, "eigen_float64")),
-	    bound);
+	gold_check("from covariances",
+	    gold_rel(distance(&g[0], &g[1]), gold_num(j, v, "eigen_float64")), bound);
 	gold_done("direct_d16");
 	gauss_release(&g[0]);
 	gauss_release(&g[1]);
@@ -132,7 +134,8 @@ folders(const struct json *j, int v)
 	path[1] = path_join(dir, "folderB_pool3.npy");
 	need(npy_read(&t[0], path[0]));
 	need(npy_read(&t[1], path[1]));
-	features("inception folders", t[0].data, t[0].dim[0], t[1].data, t[1].dim[0], t[0].dim[1], j, v);
+	features("inception folders", t[0].data, t[0].dim[0], t[1].data, t[1].dim[0], t[0].dim[1],
+	    j, v);
 	for (int i = 0; i < 2; i++) {
 		free((void *)t[i].data);
 		free(path[i]);

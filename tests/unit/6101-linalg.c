@@ -1,6 +1,6 @@
 /*
- * Eigenvectors, factors and moments against what defines them; Fréchet's distance against the form with
- * eigenvalues, the root of S1 first and then those of root(S1) S2 root(S1).
+ * Eigenvectors, factors and moments against what defines them; Fréchet's distance against the form
+ * with eigenvalues, the root of S1 first and then those of root(S1) S2 root(S1).
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -59,7 +59,8 @@ largest_difference(const double *a, const double *b, int64_t n)
 	return worst;
 }
 
-/* Shards of odd sizes, one of them empty and one of a single row. Observed: 2e-14 of values up to 100. */
+/* Shards of odd sizes, one of them empty and one of a single row. Observed: 2e-14 of values up to
+ * 100. */
 static void
 moments_merged(void **state)
 {
@@ -191,7 +192,8 @@ both_forms_of_frechet(void **state)
 {
 	enum { D = 30 };
 	float *x = rows(90, D, 4), *y = rows(70, D, 5);
-	double mu[D], *sx = xmalloc(D * D * sizeof(*sx)), *sy = xmalloc(D * D * sizeof(*sy)), *r, *t, *u;
+	double mu[D], *sx = xmalloc(D * D * sizeof(*sx)), *sy = xmalloc(D * D * sizeof(*sy)), *r,
+	              *t, *u;
 	double w[D], sum = 0;
 	struct gauss a, b;
 	struct frechet f;

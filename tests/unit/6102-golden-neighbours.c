@@ -38,8 +38,8 @@ radii(const struct set *s, int64_t k)
 }
 
 static void
-check_radii(const struct safetensors *st, const char *name, int64_t k, const char *side, const double *r2,
-    int64_t n)
+check_radii(const struct safetensors *st, const char *name, int64_t k, const char *side,
+    const double *r2, int64_t n)
 {
 	char *key = xasprintf("%s_k%d_radii_%s_f64", name, (int)k, side);
 	const struct st_tensor *t = st_find(st, key);
@@ -57,8 +57,8 @@ check_radii(const struct safetensors *st, const char *name, int64_t k, const cha
 }
 
 static void
-with_k(const struct safetensors *st, const struct json *j, int v, const char *name, const struct set *real,
-    const struct set *fake, int64_t k)
+with_k(const struct safetensors *st, const struct json *j, int v, const char *name,
+    const struct set *real, const struct set *fake, int64_t k)
 {
 	double *rr = radii(real, k), *rf = radii(fake, k), density = 0;
 	int64_t *in_real = xmalloc((size_t)fake->n * sizeof(*in_real));
@@ -73,12 +73,14 @@ with_k(const struct safetensors *st, const struct json *j, int v, const char *na
 		density += (double)in_real[i];
 	gold_check("precision", fabs(share(in_real, fake->n) - gold_num(j, v, "precision")), 1e-15);
 	gold_check("recall", fabs(share(in_fake, real->n) - gold_num(j, v, "recall")), 1e-15);
-	gold_check("density", gold_rel(density / (double)(k * fake->n), gold_num(j, v, "density")), 1e-15);
+	gold_check("density", gold_rel(density / (double)(k * fake->n), gold_num(j, v, "density")),
+	    1e-15);
 	gold_check("coverage", fabs(share(met, real->n) - gold_num(j, v, "coverage")), 1e-15);
 	within(real->x, rr, real->n, fake->x, rf, fake->n, real->d, true, in_real, in_fake, met);
 	gold_check("precision, inclusive",
 	    fabs(share(in_real, fake->n) - gold_num(j, v, "precision_le")), 1e-15);
-	gold_check("recall, inclusive", fabs(share(in_fake, real->n) - gold_num(j, v, "recall_le")), 1e-15);
+	gold_check("recall, inclusive", fabs(share(in_fake, real->n) - gold_num(j, v, "recall_le")),
+	    1e-15);
 	gold_done(title);
 	free(rr);
 	free(rf);
@@ -127,7 +129,8 @@ one(const struct safetensors *st, const struct json *j, const char *name, int v)
 	const bool folders = strcmp(name, "inception_folders") == 0;
 	struct set real, fake;
 
-	if (!(folders ? load_folder(&real, "folderA_pool3.npy") && load_folder(&fake, "folderB_pool3.npy")
+	if (!(folders ? load_folder(&real, "folderA_pool3.npy") &&
+	    load_folder(&fake, "folderB_pool3.npy")
 	              : load(&real, st, name, "real") && load(&fake, st, name, "fake")))
 		return;
 	for (int64_t k = 1; k < 10; k++) {

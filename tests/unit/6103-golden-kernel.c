@@ -35,7 +35,8 @@ subsets(const struct json *j, const float *x, const float *y, int64_t d)
 
 		for (int side = 0; side < 2; side++)
 			for (int i = 0; i < m && i < 256; i++)
-				if (json_int(j, json_at(j, json_at(j, pair, side), i), &pick[side][i]))
+				if (json_int(j, json_at(j, json_at(j, pair, side), i),
+				        &pick[side][i]))
 					die("%s", errmsg());
 		v = kid_of(x, pick[0], y, pick[1], m, d);
 		sum += v;
@@ -45,7 +46,9 @@ subsets(const struct json *j, const float *x, const float *y, int64_t d)
 	gold_check("KID of given subsets, mean",
 	    fabs(sum - gold_num(j, want, "kernel_inception_distance_mean")), bound);
 	gold_check("KID of given subsets, deviation",
-	    fabs(sqrt(squares / n - sum * sum) - gold_num(j, want, "kernel_inception_distance_std")), bound);
+	    fabs(
+	        sqrt(squares / n - sum * sum) - gold_num(j, want, "kernel_inception_distance_std")),
+	    bound);
 }
 
 static void
@@ -77,7 +80,8 @@ main(void)
 	la = matrix(dir, "folderA_logits_unbiased.npy");
 	lb = matrix(dir, "folderB_logits_unbiased.npy");
 	kid(a.data, a.dim[0], b.data, b.dim[0], a.dim[1], 100, 1000, 0, &k);
-	gold_check("KID of all rows", fabs(k.value - gold_num(&j, 0, "kid_full_set_manual")), bound);
+	gold_check("KID of all rows", fabs(k.value - gold_num(&j, 0, "kid_full_set_manual")),
+	    bound);
 	subsets(&j, a.data, b.data, a.dim[1]);
 	gold_done("KID");
 	score(&j, "is_A_splits1", &la, 1);

@@ -1,6 +1,6 @@
 /*
- * Mahalanobis distances against what defines them, either way of finding the components; chi-squared
- * against values in closed form.
+ * Mahalanobis distances against what defines them, either way of finding the components;
+ * chi-squared against values in closed form.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-/* With df = 2m, Q = e^-x/2 sum_{i<m} (x/2)^i / i!; with df = 1, erfc(sqrt(x/2)). Observed: 1e-14 relative. */
+/* With df = 2m, Q = e^-x/2 sum_{i<m} (x/2)^i / i!; with df = 1, erfc(sqrt(x/2)). Observed: 1e-14
+ * relative. */
 static void
 survival(void **state)
 {
@@ -35,12 +36,14 @@ survival(void **state)
 	assert_true(chi2_survival(0, 64) == 1);
 }
 
-/* With all components the mean of d2 over the n rows that were fitted is k (n-1)/n. Observed: 1e-13. */
+/* With all components the mean of d2 over the n rows that were fitted is k (n-1)/n. Observed:
+ * 1e-13. */
 static void
 of_itself(int64_t n, int64_t d, int64_t k)
 {
 	float *x = xmalloc((size_t)(n * d) * sizeof(*x));
-	double *d2 = xmalloc((size_t)n * sizeof(*d2)), *p = xmalloc((size_t)n * sizeof(*p)), sum = 0;
+	double *d2 = xmalloc((size_t)n * sizeof(*d2)), *p = xmalloc((size_t)n * sizeof(*p)),
+	       sum = 0;
 	struct outlier o;
 	struct rng r;
 

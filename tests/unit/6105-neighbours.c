@@ -1,6 +1,6 @@
 /*
- * Neighbours and radii of more rows than one block holds, against differences one by one; rows that are
- * alike, and rows far from the origin, where products in single precision say nothing.
+ * Neighbours and radii of more rows than one block holds, against differences one by one; rows that
+ * are alike, and rows far from the origin, where products in single precision say nothing.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -29,7 +29,8 @@ rows(int64_t n, enum kind kind, uint64_t seed)
 	for (int64_t i = 0; i < n * D; i++) {
 		double v = rng_normal(&r);
 
-		x[i] = kind == EQUAL ? 3 : kind == WHOLE ? (float)(int)v : (float)(v + (kind == FAR ? 1e4 : 0));
+		x[i] = kind == EQUAL ? 3 : kind == WHOLE ? (float)(int)v
+		    : (float)(v + (kind == FAR ? 1e4 : 0));
 	}
 	return x;
 }
@@ -56,7 +57,8 @@ check_nearest(const float *x, int64_t nx, const float *y, int64_t ny, bool other
 
 		for (int64_t j = 0; j < ny; j++)
 			if (!others || i != j)
-				want[n++] = (struct neighbour){ j, distance2(x + i * D, y + j * D, D) };
+				want[n++] =
+				    (struct neighbour){ j, distance2(x + i * D, y + j * D, D) };
 		qsort(want, (size_t)n, sizeof(*want), compare);
 		for (int k = 0; k < K; k++) {
 			assert_int_equal(got[i * K + k].at, want[k].at);
@@ -71,7 +73,8 @@ static void
 check_within(const float *x, const float *y, bool inclusive)
 {
 	double *rx = xmalloc(NX * sizeof(*rx)), *ry = xmalloc(NY * sizeof(*ry));
-	int64_t *a = xmalloc(NY * sizeof(*a)), *b = xmalloc(NX * sizeof(*b)), *c = xmalloc(NX * sizeof(*c));
+	int64_t *a = xmalloc(NY * sizeof(*a)), *b = xmalloc(NX * sizeof(*b)),
+	        *c = xmalloc(NX * sizeof(*c));
 	int64_t *wa = xcalloc(NY, sizeof(*wa)), some = 0;
 
 	/* radii that are distances of pairs, so that there are ties */

@@ -1,4 +1,5 @@
-/* KID, CMMD and the Inception Score against what defines them, over more rows than one block holds. */
+/* KID, CMMD and the Inception Score against what defines them, over more rows than one block
+ * holds. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -86,8 +87,8 @@ discrepancies(void **state)
 	free(y);
 }
 
-/* The mean over subsets is near the value of all rows, the more so the more subsets there are; a seed gives
- * the same again. */
+/* The mean over subsets is near the value of all rows, the more so the more subsets there are; a
+ * seed gives the same again. */
 static void
 subsets(void **state)
 {
@@ -127,7 +128,8 @@ subsets_of_many(void **state)
 	free(y);
 }
 
-/* Resampled values lie around the value, as wide as values of fresh rows differ, within a factor of two. */
+/* Resampled values lie around the value, as wide as values of fresh rows differ, within a factor of
+ * two. */
 static void
 resampled(void **state)
 {
@@ -138,7 +140,8 @@ resampled(void **state)
 		double fresh[TIMES], again[TIMES], m[2] = { 0 }, v[2] = { 0 };
 
 		for (int i = 0; i < TIMES; i++) {
-			float *x = rows(N, 0.2, 100 + 2 * (uint64_t)i), *y = rows(N, 0.6, 101 + 2 * (uint64_t)i);
+			float *x = rows(N, 0.2, 100 + 2 * (uint64_t)i),
+			      *y = rows(N, 0.6, 101 + 2 * (uint64_t)i);
 
 			if (clip)
 				assert_int_equal(cmmd(x, N, y, N, D, &fresh[i]), 0);
@@ -157,7 +160,8 @@ resampled(void **state)
 			v[0] += pow(fresh[i] - m[0], 2) / TIMES;
 			v[1] += pow(again[i] - m[1], 2) / TIMES;
 		}
-		/* observed: deviations in the ratio 1.12 and 1.28, means 0.43 and 0.85 deviations apart */
+		/* observed: deviations in the ratio 1.12 and 1.28, means 0.43 and 0.85 deviations
+		 * apart */
 		assert_true(v[1] < 4 * v[0] && v[0] < 4 * v[1]);
 		assert_true(fabs(m[0] - m[1]) < 4 * sqrt(v[0]));
 	}

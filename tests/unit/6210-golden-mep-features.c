@@ -1,4 +1,5 @@
-/* MEP's nine numbers of pictures, and numbers in words, against Pillow's, OpenCV's and inflect's. */
+/* MEP's nine numbers of pictures, and numbers in words, against Pillow's, OpenCV's and
+ * inflect's. */
 #include "gold.h"
 
 #include "base/words.h"
@@ -9,14 +10,16 @@ static const char *set;
 static void
 check_pictures(const struct json *j)
 {
-	static const char *const name[] = { "mean_V", "median_V", "std_V", "mean_S", "median_S", "std_S", "std_H",
+	static const char *const name[] = { "mean_V", "median_V", "std_V", "mean_S", "median_S",
+	    "std_S", "std_H",
 		"var_L", "n_contour" };
 	double worst[9] = { 0 };
 	struct arena mem = { 0 };
 	int n = 0;
 
 	for (int v = 1; n < j->v[0].size; v = j->v[v].next, n++) {
-		char *path = xasprintf("%s/images/%s", set, json_str(j, json_get(j, v, "file"), &mem));
+		char *path =
+		    xasprintf("%s/images/%s", set, json_str(j, json_get(j, v, "file"), &mem));
 		struct image im = { 0 };
 		struct look l;
 
@@ -24,7 +27,8 @@ check_pictures(const struct json *j)
 			die("%s", errmsg());
 		look_of(&l, &im);
 		for (int i = 0; i < 9; i++) {
-			const double got[] = { l.mean_v, l.median_v, l.std_v, l.mean_s, l.median_s, l.std_s, l.std_h,
+			const double got[] = { l.mean_v, l.median_v, l.std_v, l.mean_s, l.median_s,
+			    l.std_s, l.std_h,
 				l.var_l, l.n_contour };
 
 			worst[i] = fmax(worst[i], fabs(got[i] - gold_num(j, v, name[i])));

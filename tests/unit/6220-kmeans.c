@@ -93,8 +93,8 @@ equals_plain(void **state)
 
 		make(far ? 100 : 0);
 		it = plain(want);
-		assert_int_equal(kmeans_fit(&m, x, N, D, &(struct kmeans_opts){ .k = K, .iterations = 1000, .first = x }),
-		    0);
+		assert_int_equal(kmeans_fit(&m, x, N, D,
+		    &(struct kmeans_opts){ .k = K, .iterations = 1000, .first = x }), 0);
 		for (int i = 0; i < N; i++)
 			differ += want[i] != m.label[i];
 		assert_int_equal(differ, 0);
@@ -144,18 +144,23 @@ odd_data(void **state)
 	double s;
 
 	(void)state;
-	assert_int_equal(kmeans_fit(&m, same, 5, 2, &(struct kmeans_opts){ .k = 3, .runs = 2, .iterations = 9 }), 0);
+	assert_int_equal(kmeans_fit(&m, same, 5, 2,
+	    &(struct kmeans_opts){ .k = 3, .runs = 2, .iterations = 9 }), 0);
 	assert_true(m.inertia == 0);
 	kmeans_release(&m);
-	assert_int_equal(kmeans_fit(&m, same, 5, 2, &(struct kmeans_opts){ .k = 6, .runs = 1, .iterations = 9 }), -1);
+	assert_int_equal(kmeans_fit(&m, same, 5, 2,
+	    &(struct kmeans_opts){ .k = 6, .runs = 1, .iterations = 9 }), -1);
 	kmeans_release(&m);
-	assert_int_equal(kmeans_fit(&m, bad, 2, 2, &(struct kmeans_opts){ .k = 1, .runs = 1, .iterations = 9 }), -1);
+	assert_int_equal(kmeans_fit(&m, bad, 2, 2,
+	    &(struct kmeans_opts){ .k = 1, .runs = 1, .iterations = 9 }), -1);
 	kmeans_release(&m);
-	assert_int_equal(kmeans_fit(&m, x, 1, D, &(struct kmeans_opts){ .k = 1, .runs = 1, .iterations = 9 }), 0);
+	assert_int_equal(kmeans_fit(&m, x, 1, D,
+	    &(struct kmeans_opts){ .k = 1, .runs = 1, .iterations = 9 }), 0);
 	assert_int_equal(m.size[0], 1);
 	kmeans_release(&m);
 	/* two pairs, far apart: a = 1, b = 10.5, 9.5 by hand */
-	s = score_silhouette((const float[]){ 0, 1, 10, 11 }, 4, 1, (const int32_t[]){ 0, 0, 1, 1 }, 2, 0, 0);
+	s = score_silhouette((const float[]){ 0, 1, 10, 11 }, 4, 1, (const int32_t[]){ 0, 0, 1, 1 },
+	    2, 0, 0);
 	assert_true(fabs(s - (9.5 / 10.5 + 8.5 / 9.5) / 2) < 1e-12);
 }
 

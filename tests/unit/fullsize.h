@@ -1,6 +1,6 @@
 /*
- * Weights and inputs by the formula of the full-size golden sets (their README), so that nothing large has
- * to be kept: number i of the tensor called S follows from FNV-1a of S.
+ * Weights and inputs by the formula of the full-size golden sets (their README), so that nothing
+ * large has to be kept: number i of the tensor called S follows from FNV-1a of S.
  */
 #ifndef TESTS_FULLSIZE_H
 #define TESTS_FULLSIZE_H

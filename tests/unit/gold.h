@@ -1,6 +1,6 @@
 /*
- * For conformance tests: each check prints the error it saw beside its bound, and a test ends as one
- * TAP line. GOLDEN names the folder that holds the sets; without it, or without the set, all is
+ * For conformance tests: each check prints the error it saw beside its bound, and a test ends as
+ * one TAP line. GOLDEN names the folder that holds the sets; without it, or without the set, all is
  * skipped.
  */
 #ifndef TESTS_GOLD_H

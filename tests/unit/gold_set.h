@@ -1,5 +1,5 @@
-/* A reference set that has a small copy in tests/golden: for conformance tests that a fresh clone can
- * run, too. */
+/* A reference set that has a small copy in tests/golden: for conformance tests that a fresh clone
+ * can run, too. */
 #ifndef TESTS_GOLD_SET_H
 #define TESTS_GOLD_SET_H
 
@@ -25,7 +25,8 @@ gold_json(struct json *j, char **text, const char *dir, const char *name)
 /* One case of a set: its tensors, expected.json, the case's name in it and its value there. */
 typedef void gold_case(const struct safetensors *, const struct json *, const char *name, int v);
 
-/* The main program of a set whose inputs.safetensors holds tensors and expected.json an object of cases. */
+/* The main program of a set whose inputs.safetensors holds tensors and expected.json an object of
+ * cases. */
 static inline int
 gold_cases(const char *set, gold_case *one)
 {

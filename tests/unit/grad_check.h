@@ -1,8 +1,9 @@
 /*
- * For tests of ops: random tensors, comparison with a reference, and gradients by central differences.
+ * For tests of ops: random tensors, comparison with a reference, and gradients by central
+ * differences.
  *
- *	struct tensor *in[] = { random_tensor(F32, 1, -1, 1, 5, 3), random_tensor(F32, 2, -1, 1, 3) };
- *	near("op_mul", op_mul(in[0], in[1]), want, 1e-6);
+ *	struct tensor *in[] = { random_tensor(F32, 1, -1, 1, 5, 3), random_tensor(F32, 2, -1, 1, 3)
+ *	}; near("op_mul", op_mul(in[0], in[1]), want, 1e-6);
  *	check_grad("op_mul", fn, NULL, in, 2, 1e-3);     d sum(r * fn(in)) / d in, r random
  *	check_grad_twice("op_mul", fn, NULL, in, 2, 1e-3);
  *
@@ -45,7 +46,8 @@ fill_random(float *x, int64_t n, uint64_t seed, double lo, double hi)
 }
 
 static inline struct tensor *
-random_tensor_of(enum dtype dtype, uint64_t seed, double lo, double hi, int ndim, const int64_t *dim)
+random_tensor_of(enum dtype dtype, uint64_t seed, double lo, double hi, int ndim,
+    const int64_t *dim)
 {
 	int64_t n = 1;
 	struct tensor *t;
@@ -153,11 +155,13 @@ weighed_op(struct tensor *y, uint64_t seed)
 	return op_sum_all(op_mul(y->dtype == F32 ? y : op_cast(y, F32), r));
 }
 
-/* The scalar that is differentiated: sum(r fn(in)) or, for the second order, sum(r grad of that). */
+/* The scalar that is differentiated: sum(r fn(in)) or, for the second order, sum(r grad of
+ * that). */
 static inline struct tensor *
 grad_case_loss(const struct grad_case *c, struct tensor **in)
 {
-	struct tensor *y = weighed_op(c->fn(c->ctx, in, c->n), GRAD_SEED), *g[NODE_MAXIN], *sum = NULL;
+	struct tensor *y = weighed_op(c->fn(c->ctx, in, c->n), GRAD_SEED), *g[NODE_MAXIN],
+	              *sum = NULL;
 
 	if (!c->twice)
 		return y;
@@ -247,7 +251,8 @@ check_grad_case(const char *what, const struct grad_case *c, double tol)
 			}
 			/* error of order h^4 */
 			want = (8 * (grad_case_at(c, i, d, h) - grad_case_at(c, i, d, -h)) -
-			    (grad_case_at(c, i, d, 2 * h) - grad_case_at(c, i, d, -2 * h))) / (12 * h);
+			           (grad_case_at(c, i, d, 2 * h) - grad_case_at(c, i, d, -2 * h))) /
+			    (12 * h);
 			if (!(fabs(got - want) / (scale * sqrt(norm)) <= worst))
 				worst = fabs(got - want) / (scale * sqrt(norm));
 		}
@@ -258,8 +263,8 @@ check_grad_case(const char *what, const struct grad_case *c, double tol)
 		c->in[i]->requires_grad = req[i];
 		c->in[i]->grad = tensor_drop(c->in[i]->grad);
 	}
-	print_message("# %s %s of %s: off by %.2g of %.2g\n", c->twice ? "second gradient" : "gradient", what,
-	    tensor_shape(c->in[0]), worst, tol);
+	print_message("# %s %s of %s: off by %.2g of %.2g\n", c->twice ? "second gradient"
+	    : "gradient", what, tensor_shape(c->in[0]), worst, tol);
 	assert_true(worst <= tol);
 }
 

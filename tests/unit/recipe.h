@@ -1,4 +1,5 @@
-/* Weights by the recipe of the golden sets' README: each value a function of name, seed and place. */
+/* Weights by the recipe of the golden sets' README: each value a function of name, seed and
+ * place. */
 #ifndef TESTS_RECIPE_H
 #define TESTS_RECIPE_H
 
@@ -23,10 +24,11 @@ recipe(const char *name, uint64_t seed, float a, float b, float *v, int64_t n)
 	}
 }
 
-/* The tensors that a manifest lists; those it does not give by the recipe from `stored`. *text and *j
- * are to be kept as long as the tensors; memory is never given back. */
+/* The tensors that a manifest lists; those it does not give by the recipe from `stored`. *text and
+ * *j are to be kept as long as the tensors; memory is never given back. */
 static inline void
-recipe_read(struct safetensors *st, const char *dir, const char *manifest, const struct safetensors *stored)
+recipe_read(struct safetensors *st, const char *dir, const char *manifest,
+    const struct safetensors *stored)
 {
 	static struct arena mem;
 	char *path = path_join(dir, manifest), *text;
@@ -34,7 +36,8 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest, const
 
 	if (json_read_file(&j, &text, path))
 		die("%s", errmsg());
-	*st = (struct safetensors){ .path = path, .t = xcalloc((size_t)j.v[0].size, sizeof(*st->t)) };
+	*st = (struct safetensors){ .path = path,
+		.t = xcalloc((size_t)j.v[0].size, sizeof(*st->t)) };
 	for (int v = 1; st->n < j.v[0].size; v = j.v[v].next) {
 		struct st_tensor *s = &st->t[st->n++];
 		const char *name = json_str(&j, json_get(&j, v, "name"), &mem);
@@ -48,7 +51,8 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest, const
 			*s = *st_find(stored, name);
 			continue;
 		}
-		*s = (struct st_tensor){ .name = name, .dtype = ST_F32, .ndim = j.v[shape].size, .n = 1 };
+		*s = (struct st_tensor){ .name = name, .dtype = ST_F32, .ndim = j.v[shape].size,
+			.n = 1 };
 		for (int i = 0; i < s->ndim; i++) {
 			if (json_int(&j, json_at(&j, shape, i), &s->dim[i]))
 				die("%s", errmsg());
@@ -57,7 +61,8 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest, const
 		if (json_int(&j, json_get(&j, v, "seed"), &seed))
 			die("%s: %s has no seed", path, name);
 		data = arena_alloc(&mem, (size_t)s->n * sizeof(*data));
-		recipe(name, (uint64_t)seed, (float)gold_num(&j, v, "a"), (float)gold_num(&j, v, "b"), data, s->n);
+		recipe(name, (uint64_t)seed, (float)gold_num(&j, v, "a"),
+		    (float)gold_num(&j, v, "b"), data, s->n);
 		for (int64_t i = 0; dtype && strcmp(dtype, "F16") == 0 && i < s->n; i++)
 			data[i] = f16_to_f32(f32_to_f16(data[i]));
 		s->data = data;
