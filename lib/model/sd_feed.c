@@ -32,6 +32,12 @@ latent_place(const struct sd_feed *f, const struct sd_data *d, size_t item, bool
 	return 2 * ((d == f->view.own ? 0 : f->view.own->n) + item) + flipped;
 }
 
+static size_t
+place_of(const struct sd_feed *f, const struct sd_pick *p)
+{
+	return latent_place(f, p->data, p->index, sd_data_flipped(p->data, p->item, p->visit));
+}
+
 static bool
 kept(void *ctx, const struct sd_data *d, const struct sd_item *it, bool flipped)
 {
@@ -62,52 +68,100 @@ draws(const struct sd_pick *p, const char *purpose)
 
 /* ---- latents --------------------------------------------------------------------------------- */
 
-/* Mean and log variance of one image, by itself. */
-static int
-encode(const struct sd_feed *f, const struct sd_pick *p, const uint8_t *px, float *out)
+int
+sd_feed_at_once(int resolution)
 {
-	const struct sd_data_conf *c = &p->data->conf;
-	size_t n = (size_t)c->resolution * (size_t)c->resolution * (size_t)c->channels;
-	size_t half = sd_feed_latent(f) / 2;
-	float *v = xmalloc(n * sizeof(*v));
-	struct tensor *mean, *logvar;
-	bool was = grads_set(false), good = true;
+	int64_t n = 512 * 512 / ((int64_t)resolution * resolution);
 
-	sd_data_normalize(px, n, v);
-	scope_open();
-	vae_encode(&f->p->vae, tensor_from(f->p->vae.ps.dtype, 4,
-	    (int64_t[]){ 1, c->resolution, c->resolution, c->channels }, v), &mean, &logvar);
-	tensor_get(op_cast(mean, F32), out);
-	tensor_get(op_cast(logvar, F32), out + half);
-	scope_close();
-	grads_set(was);
-	free(v);
-	for (size_t i = 0; i < 2 * half; i++)
-		good &= isfinite(out[i]) != 0;
-	return good ? 0 : err("%s: the autoencoder makes numbers of it that are none", p->item->id);
+	return n < 1 ? 1 : (int)n;
 }
 
-/* A sample of the autoencoder's normal, scaled: [h,w,c]. */
+/* Mean and log variance of n images px, [n,h,w,channels]; out: n entries, each as if it had been
+ * alone. */
 static int
-latents(const struct sd_feed *f, const struct sd_pick *p, const uint8_t *px, float *out)
+encode(const struct sd_feed *f, const struct sd_pick *const *p, size_t n, const uint8_t *px,
+    float *out)
 {
-	size_t half = sd_feed_latent(f) / 2;
-	size_t place =
-	    latent_place(f, p->data, p->index, sd_data_flipped(p->data, p->item, p->visit));
-	float *m = xmalloc(2 * half * sizeof(*m));
-	struct rng r = draws(p, "latent");
+	const struct sd_data_conf *c = &p[0]->data->conf;
+	size_t all = n * (size_t)c->resolution * (size_t)c->resolution * (size_t)c->channels;
+	size_t entry = sd_feed_latent(f), half = entry / 2;
+	float *v = xmalloc(all * sizeof(*v)), *m = xmalloc(n * entry * sizeof(*m));
+	struct tensor *mean, *logvar;
+	bool was = grads_set(false);
+	int64_t samples = op_samples((int64_t)n);
 	int ret = 0;
 
-	if (!f->latents || !sd_cache_get(f->latents, place, m)) {
-		ret = encode(f, p, px, m);
-		if (ret == 0 && f->latents)
-			sd_cache_put(f->latents, place, m);
+	sd_data_normalize(px, all, v);
+	scope_open();
+	vae_encode(&f->p->vae, tensor_from(f->p->vae.ps.dtype, 4,
+	    (int64_t[]){ (int64_t)n, c->resolution, c->resolution, c->channels }, v), &mean,
+	    &logvar);
+	tensor_get(op_cast(mean, F32), m);
+	tensor_get(op_cast(logvar, F32), m + n * half);
+	scope_close();
+	op_samples(samples);
+	grads_set(was);
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		float *to = out + i * entry;
+
+		memcpy(to, m + i * half, half * sizeof(*m));
+		memcpy(to + half, m + (n + i) * half, half * sizeof(*m));
+		for (size_t k = 0; k < entry && ret == 0; k++)
+			if (!isfinite(to[k]))
+				ret = err("%s: the autoencoder makes numbers of it that are none",
+				    p[i]->item->id);
 	}
-	for (size_t i = 0; i < half && ret == 0; i++)
-		out[i] = (float)f->p->cfg.vae.scaling *
-		    (m[i] + expf(0.5f * m[half + i]) * (float)rng_normal(&r));
+	free(v);
 	free(m);
 	return ret;
+}
+
+/* Means and log variances of the images px of n picks: those kept, and the others a few at a
+ * time. */
+static int
+moments(const struct sd_feed *f, const struct sd_pick *p, size_t n, const uint8_t *px, float *out)
+{
+	const struct sd_data_conf *c = &f->view.own->conf;
+	size_t bytes = (size_t)c->resolution * (size_t)c->resolution * (size_t)c->channels;
+	size_t entry = sd_feed_latent(f), most = (size_t)sd_feed_at_once(c->resolution), k = 0;
+	const struct sd_pick **todo = xmalloc(most * sizeof(*todo));
+	uint8_t *shown = xmalloc(most * bytes);
+	float *made = xmalloc(most * entry * sizeof(*made));
+	int ret = 0;
+
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		if (!f->latents || !sd_cache_get(f->latents, place_of(f, &p[i]), out + i * entry)) {
+			memcpy(shown + k * bytes, px + i * bytes, bytes);
+			todo[k++] = &p[i];
+		}
+		if (k == 0 || (k < most && i + 1 < n))
+			continue;
+		ret = encode(f, todo, k, shown, made);
+		for (size_t j = 0; j < k && ret == 0; j++) {
+			const float *m = made + j * entry;
+
+			memcpy(out + (size_t)(todo[j] - p) * entry, m, entry * sizeof(*m));
+			if (f->latents)
+				sd_cache_put(f->latents, place_of(f, todo[j]), m);
+		}
+		k = 0;
+	}
+	free(todo);
+	free(shown);
+	free(made);
+	return ret;
+}
+
+/* A sample of the autoencoder's normal of mean and log variance m, scaled: [h,w,c]. */
+static void
+latents(const struct sd_feed *f, const struct sd_pick *p, const float *m, float *out)
+{
+	size_t half = sd_feed_latent(f) / 2;
+	struct rng r = draws(p, "latent");
+
+	for (size_t i = 0; i < half; i++)
+		out[i] = (float)f->p->cfg.vae.scaling *
+		    (m[i] + expf(0.5f * m[half + i]) * (float)rng_normal(&r));
 }
 
 /* Noise [h,w,c] of one sample, and what is added to its latents. */
@@ -188,9 +242,8 @@ text_context(struct sd_feed *f, const struct sd_pick *p, size_t n)
 
 	for (size_t i = 0; i < n && !bad; i++) {
 		const char *text = sd_data_caption(p[i].data, p[i].item, p[i].visit);
-		int long_ = f->longest ||
-		    f->train_text ? ids_of(f, text, ids + i * (size_t)tokens) :
-		    (int)tokens;
+		int long_ = f->longest || f->train_text
+		    ? ids_of(f, text, ids + i * (size_t)tokens) : (int)tokens;
 
 		most = long_ > most ? long_ : most;
 		bad = long_ < 0 || (v && states_of(f, text, v + i * each));
@@ -236,22 +289,23 @@ time_of(const struct sd_feed *f, const struct sd_pick *p)
 int
 sd_feed_batch(struct sd_feed *f, const struct loader_batch *lb, uint64_t epoch, struct sd_batch *b)
 {
-	const struct sd_data_conf *dc = &f->view.own->conf;
-	size_t each = sd_feed_latent(f) / 2;
-	size_t px = (size_t)dc->resolution * (size_t)dc->resolution * (size_t)dc->channels;
-	int64_t dim[] = { (int64_t)lb->n, side(f), side(f), f->p->cfg.vae.latent };
-	struct sd_pick *p = xmalloc(lb->n * sizeof(*p));
-	float *x = xmalloc(3 * lb->n * each * sizeof(*x)), *e = x + lb->n * each,
-	      *s = e + lb->n * each;
-	int ret = 0;
+	size_t entry = sd_feed_latent(f), each = entry / 2, n = lb->n;
+	int64_t dim[] = { (int64_t)n, side(f), side(f), f->p->cfg.vae.latent };
+	struct sd_pick *p = xmalloc(n * sizeof(*p));
+	float *m = xmalloc(n * entry * sizeof(*m)), *x = xmalloc(3 * n * each * sizeof(*x));
+	float *e = x + n * each, *s = e + n * each;
+	int ret;
 
-	f->t = xgrow(f->t, &f->cap, lb->n, sizeof(*f->t));
+	f->t = xgrow(f->t, &f->cap, n, sizeof(*f->t));
 	*b = (struct sd_batch){ .t = f->t };
-	for (size_t i = 0; i < lb->n && ret == 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		p[i] = sd_view_pick(&f->view, lb->item[i], epoch);
 		b->prior += p[i].data != f->view.own;
 		f->t[i] = time_of(f, &p[i]);
-		ret = latents(f, &p[i], (const uint8_t *)lb->data + i * px, x + i * each);
+	}
+	ret = moments(f, p, n, lb->data, m);
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		latents(f, &p[i], m + i * entry, x + i * each);
 		noise(f, &p[i], e + i * each, s + i * each);
 	}
 	if (ret == 0) {
@@ -264,6 +318,7 @@ sd_feed_batch(struct sd_feed *f, const struct loader_batch *lb, uint64_t epoch, 
 		ret = b->context ? 0 : -1;
 	}
 	free(p);
+	free(m);
 	free(x);
 	return ret;
 }

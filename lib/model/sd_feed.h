@@ -35,6 +35,9 @@ struct sd_feed {
 size_t sd_feed_latent(const struct sd_feed *);
 /* Floats of an entry in states: [tokens,width]. */
 size_t sd_feed_state(const struct sd_feed *);
+/* How many images of this size are encoded at once, at most: as many as have the pixels of one of
+ * 512 x 512. */
+int sd_feed_at_once(int resolution);
 /* Tells the view's loader which pixels are not wanted. The feed must stay where it is. */
 void sd_feed_attach(struct sd_feed *);
 /* A batch in the innermost scope; b->t is borrowed until the next. -1 with a message. */

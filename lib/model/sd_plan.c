@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "model/lora.h"
+#include "model/sd_feed.h"
 #include "model/sd_step.h"
 
 #include <inttypes.h>
@@ -64,18 +65,23 @@ zeros(enum dtype dtype, int ndim, const int64_t *dim)
 	return tensor_full(dtype, ndim, dim, 0);
 }
 
-/* As it comes before a step: one image through the encoder, one caption through its. */
+/* As it comes before a step: images through the encoder, one caption through its. */
 static void
 encode(const struct nets *m, const struct sd_plan_conf *c)
 {
+	int64_t n = c->batch + c->prior, most = sd_feed_at_once(c->resolution);
 	struct tensor *mean, *logvar;
 	bool was = grads_set(false);
+	int64_t samples;
 
+	n = n < most ? n : most;
+	samples = op_samples(n);
 	scope_open();
 	vae_encode(&m->vae, zeros(m->vae.ps.dtype, 4,
-	    (int64_t[]){ 1, c->resolution, c->resolution, c->cfg->vae.in_channels }), &mean,
+	    (int64_t[]){ n, c->resolution, c->resolution, c->cfg->vae.in_channels }), &mean,
 	    &logvar);
 	scope_close();
+	op_samples(samples);
 	if (m->has_text && !((c->train | c->adapt) >> SD_TEXT & 1)) {
 		scope_open();
 		clip_forward(&m->text, zeros(I32, 2, (int64_t[]){ 1, c->cfg->text.length }), NULL);

@@ -1,6 +1,7 @@
 /*
  * What stands beside a sample in a batch does not change one bit of its result: products,
- * convolutions, norms, attention, and a whole U-Net, so that an image is a function of its own job.
+ * convolutions, norms, attention, a whole U-Net and autoencoder, so that an image is a function of
+ * its own job, and a sample's latents are its own.
  */
 #include "base/err.h"
 #include "base/rng.h"
@@ -127,12 +128,43 @@ nets(void **state)
 	sd_config_release(&c);
 }
 
+static void
+autoencoder(void **state)
+{
+	static const int64_t px[][3] = { { 32, 32, 3 }, { 64, 96, 3 } };
+	struct tensor *mean[2], *logvar[2], *x, *y;
+	struct sd_config c;
+	struct vae m;
+
+	(void)state;
+	assert_int_equal(sd_config_named(&c, "tiny"), 0);
+	assert_int_equal(vae_init(&m, &c.vae, F32, false), 0);
+	for (int i = 0; i < m.ps.n; i++)
+		init_param(m.ps.p[i], INIT_UNIFORM, 0.05, 1);
+	for (size_t i = 0; i < sizeof(px) / sizeof(*px); i++) {
+		scope_open();
+		op_samples(N);
+		vae_encode(&m, samples(N, 3, px[i], 3), &mean[0], &logvar[0]);
+		op_samples(1);
+		vae_encode(&m, samples(1, 3, px[i], 3), &mean[1], &logvar[1]);
+		same("mean", mean[0], mean[1]);
+		same("log variance", logvar[0], logvar[1]);
+		x = samples(N, 3, (const int64_t[]){ 8, 12, c.vae.latent }, 4);
+		y = samples(1, 3, (const int64_t[]){ 8, 12, c.vae.latent }, 4);
+		SAME("decoded", vae_decode(&m, x), vae_decode(&m, y));
+		scope_close();
+	}
+	vae_release(&m);
+	sd_config_release(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ops),
 		cmocka_unit_test(nets),
+		cmocka_unit_test(autoencoder),
 	};
 
 	gpu_open(NULL);
