@@ -31,8 +31,8 @@ static struct fset_images images = { .batch = 8, .jobs = 2 };
 static const struct opt table[] = {
 	{ 0, "metrics", OPT_STR, &o.metrics, "LIST",
 	    "which (fid,kid,precision,recall,density,coverage; all)", 0, 0 },
-	{ 0, "network", OPT_STR, &images.network, "NAME", EMBED_NETWORKS
-	    "[:LAYER] (inception)", 0, 0 },
+	{ 0, "network", OPT_STR, &images.network, "NAME[:LAYER]",
+	    EMBED_NETWORKS " (inception)", 0, 0 },
 	{ 0, "weights", OPT_STR, &images.weights, "FILE",
 	    "its weights, for inputs that are images", 0, 0 },
 	{ 0, "inception", OPT_STR, &images.weights, "FILE", NULL, 0, 0 },

@@ -62,13 +62,15 @@ ok 'a seed makes one network' cmp x y
 rc 1 'another seed another' cmp -s x z
 rc 0 'as f16' mkmodel --dtype f16 -o half.safetensors dino-mini
 ok 'is half as large' test "$(($(wc -c <half.safetensors) * 19 / 10))" -lt "$(wc -c <dino.safetensors)"
-for name in dinov2-mini clip-mini resnet18; do
+for name in dinov2-mini clip-mini resnet18 densenet121 efficientnet-b0; do
 	rc 0 "$name" mkmodel -o $name.safetensors $name
 done
 rc 2 'not as a folder' mkmodel -o dino dino-mini
 rc 2 'not with captions' mkmodel -o x.safetensors --captions captions.txt dino-mini
 rc 2 'not over what is there' mkmodel -o dino.safetensors dino-mini
 rc 2 'no such one' mkmodel -o x.safetensors dino-none
+rc 2 'no such DenseNet' mkmodel -o x.safetensors densenet122
+like 'is told' "$(cat stderr)" 'mkmodel: densenet122: no such DenseNet: densenet121, *'
 
 # ---- other layouts
 rc 0 'as one file' mkmodel --convert -o m.safetensors m

@@ -97,6 +97,33 @@ rc 0 'CLIP' embed -q --network clip --weights clip.safetensors --inline -k five.
 is 'its projection' "$(vectors stdout | head -n 1 | wc -w)" 32
 rc 0 'a ResNet' embed -q --network resnet18 --weights resnet.safetensors --size 64 --inline -k five.jsonl
 is 'what its classifier sees' "$(vectors stdout | head -n 1 | wc -w)" 512
+rc 0 'and says' embed -q --network resnet:logits --weights resnet.safetensors --size 64 --inline -k five.jsonl
+is 'of 1000 classes' "$(vectors stdout | head -n 1 | wc -w)" 1000
+mkmodel -o densenet.safetensors densenet121
+rc 0 'a DenseNet' embed -q --network densenet121 --weights densenet.safetensors --size 64 --inline -k five.jsonl
+is 'what its classifier sees' "$(vectors stdout | head -n 1 | wc -w)" 1024
+mkmodel -o efficientnet.safetensors efficientnet-b0
+rc 0 'an EfficientNet' embed -q --network efficientnet-b0 --weights efficientnet.safetensors --size 64 --inline -k five.jsonl
+is 'what its classifier sees' "$(vectors stdout | head -n 1 | wc -w)" 1280
+rc 0 'at its own size' embed -q --network efficientnet --weights efficientnet.safetensors --inline -k five.jsonl
+ok 'and preprocessing' grep -q '"embedding_preprocess":"dino"' stdout
+
+# ---- files that do not fit: one line
+for o in 'densenet resnet' 'resnet densenet' 'efficientnet densenet' 'densenet161 densenet' 'efficientnet-b1 efficientnet' \
+    'efficientnet-b9 efficientnet' 'wide_resnet50_2 resnet' 'densenet:pool densenet'; do
+	# shellcheck disable=SC2086
+	set -- $o
+	rc 2 "wrong: $o" embed -q --network "$1" --weights "$2.safetensors" --inline s.jsonl
+	is 'said in a line' "$(wc -l <stderr)" 1
+done
+LC_ALL=C sed 's/features.norm5.bias/features.norm5.bios/' densenet.safetensors >renamed.safetensors
+rc 2 'a tensor that is missing, one too many' embed -q --network densenet --weights renamed.safetensors --inline s.jsonl
+is 'said in a line' "$(cat stderr)" \
+    'embed: renamed.safetensors: does not fit this network: missing features.norm5.bias; unknown features.norm5.bios'
+LC_ALL=C sed 's/"fc\./"fx./g' resnet.safetensors >headless.safetensors
+rc 2 'a classifier of another name' embed -q --network resnet --weights headless.safetensors --inline s.jsonl
+is 'is left over' "$(cat stderr)" \
+    'embed: headless.safetensors: does not fit this network: unknown fx.weight; unknown fx.bias'
 
 # ---- bad records
 echo 'no image' >text.png

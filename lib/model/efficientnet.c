@@ -63,6 +63,165 @@ effnet_channels(const struct effnet_config *cfg, int *c)
 		c[i + 1] = cfg->out[feature_after[i]];
 }
 
+/* ---- names -------------------------------------------------------------------------------- */
+
+enum part { PART_EXPAND, PART_BN0, PART_DEPTHWISE, PART_BN1, PART_REDUCE, PART_WIDEN, PART_PROJECT,
+	PART_BN2, PARTS };
+
+/* Of a block that does not expand, and of one that does. */
+static const char *const part_name[EFFNET_LAYOUTS][2][PARTS] = {
+	[EFFNET_ORIGINAL] = {
+		{ NULL, NULL, "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand",
+		    "_project_conv", "_bn2" },
+		{ "_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand",
+		    "_project_conv", "_bn2" },
+	},
+	[EFFNET_TORCHVISION] = {
+		{ NULL, NULL, "block.0.0", "block.0.1", "block.1.fc1", "block.1.fc2", "block.2.0",
+		    "block.2.1" },
+		{ "block.0.0", "block.0.1", "block.1.0", "block.1.1", "block.2.fc1", "block.2.fc2",
+		    "block.3.0", "block.3.1" },
+	},
+	[EFFNET_TIMM] = {
+		{ NULL, NULL, "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw",
+		    "bn2" },
+		{ "conv_pw", "bn1", "conv_dw", "bn2", "se.conv_reduce", "se.conv_expand",
+		    "conv_pwl", "bn3" },
+	},
+};
+static const struct { const char *stem, *bn0, *head, *bn1, *classifier; }
+outer_name[EFFNET_LAYOUTS] = {
+	[EFFNET_ORIGINAL] = { "_conv_stem", "_bn0", "_conv_head", "_bn1", "_fc" },
+	[EFFNET_TORCHVISION] = { "features.0.0", "features.0.1", "features.8.0", "features.8.1",
+	    "classifier.1" },
+	[EFFNET_TIMM] = { "conv_stem", "bn1", "conv_head", "bn2", "classifier" },
+};
+
+/* Block i of stage s, which is the n-th of all. */
+static void
+block_name(char *name, size_t size, enum effnet_layout layout, const char *prefix, int s, int i,
+    int n)
+{
+	if (layout == EFFNET_ORIGINAL)
+		snprintf(name, size, "%s_blocks.%d", prefix, n);
+	else if (layout == EFFNET_TORCHVISION)
+		snprintf(name, size, "%sfeatures.%d.%d", prefix, s + 1, i);
+	else
+		snprintf(name, size, "%sblocks.%d.%d", prefix, s, i);
+}
+
+const char *
+effnet_head_name(const struct effnet_config *c)
+{
+	return outer_name[c->layout].classifier;
+}
+
+/* ---- from a file -------------------------------------------------------------------------- */
+
+/* Outputs of a convolution, 0 if it is not there. */
+static int
+outputs(const struct safetensors *st, const char *block, const char *part)
+{
+	char name[128];
+	const struct st_tensor *t;
+
+	snprintf(name, sizeof(name), "%s%s%s.weight", block, *block ? "." : "", part);
+	t = st_find(st, name);
+	return t && t->ndim == 4 && t->dim[0] > 0 && t->dim[0] <= 1 << 16 ? (int)t->dim[0] : 0;
+}
+
+static int
+projected(const struct safetensors *st, enum effnet_layout layout, int s, int i, int n)
+{
+	char block[64];
+
+	block_name(block, sizeof(block), layout, "", s, i, n);
+	return outputs(st, block, part_name[layout][stage[s].expand != 1][PART_PROJECT]);
+}
+
+/* Blocks of each stage. efficientnet-pytorch numbers them through: they are those of the net that
+ * has as many in all. */
+static void
+count_blocks(struct effnet_config *c, const struct safetensors *st)
+{
+	int all = 0;
+
+	for (int s = 0; s < EFFNET_STAGES && c->layout != EFFNET_ORIGINAL; s++)
+		while (c->repeats[s] < 1000 && projected(st, c->layout, s, c->repeats[s], 0))
+			c->repeats[s]++;
+	if (c->layout != EFFNET_ORIGINAL)
+		return;
+	while (all < 1000 && projected(st, c->layout, 0, 0, all))
+		all++;
+	for (int v = 0; v < 8; v++) {
+		char name[] = "efficientnet-b0";
+		struct effnet_config k;
+		int n = 0;
+
+		name[14] = (char)('0' + v);
+		effnet_config_named(&k, name);
+		for (int s = 0; s < EFFNET_STAGES; s++)
+			n += k.repeats[s];
+		if (n == all)
+			memcpy(c->repeats, k.repeats, sizeof(c->repeats));
+	}
+}
+
+static int
+known_as(const struct effnet_config *c)
+{
+	for (int v = 0; v < 8; v++) {
+		char name[] = "efficientnet-b0";
+		struct effnet_config k;
+
+		name[14] = (char)('0' + v);
+		effnet_config_named(&k, name);
+		if (k.stem == c->stem && !memcmp(k.out, c->out, sizeof(k.out)) &&
+		    !memcmp(k.repeats, c->repeats, sizeof(k.repeats)))
+			return v;
+	}
+	return -1;
+}
+
+int
+effnet_config_from(struct effnet_config *c, const struct safetensors *st, bool tf, int *known)
+{
+	int n = 0;
+
+	*c = (struct effnet_config){ .image_size = 224, .drop_connect = 0.2 };
+	while (c->layout < EFFNET_LAYOUTS && !outputs(st, "", outer_name[c->layout].head))
+		c->layout++;
+	if (c->layout == EFFNET_LAYOUTS)
+		return err("%s: no EfficientNet: neither features.8.0, conv_head nor _conv_head is "
+		    "there", st->path);
+	c->stem = outputs(st, "", outer_name[c->layout].stem);
+	c->head = outputs(st, "", outer_name[c->layout].head);
+	count_blocks(c, st);
+	for (int s = 0; s < EFFNET_STAGES; s++) {
+		c->out[s] = c->repeats[s] ? projected(st, c->layout, s, 0, n) : 0;
+		n += c->repeats[s];
+		if (!c->stem || !c->out[s])
+			return err("%s: no EfficientNet: its stage %d has no blocks", st->path,
+			    s + 1);
+	}
+	*known = known_as(c);
+	if (*known >= 0) {
+		char name[] = "efficientnet-b0";
+		struct effnet_config k;
+
+		name[14] = (char)('0' + *known);
+		effnet_config_named(&k, name);
+		c->image_size = k.image_size;
+	}
+	c->even_padding = c->layout == EFFNET_TORCHVISION || (c->layout == EFFNET_TIMM && !tf);
+	/* torchvision's b5 to b7 have TensorFlow's eps, as all that came from there */
+	if (c->even_padding && !(c->layout == EFFNET_TORCHVISION && *known >= 5))
+		c->bn_eps = 1e-5;
+	return 0;
+}
+
+/* ---- the net ------------------------------------------------------------------------------ */
+
 /* "same" padding of an input of *size, which becomes the output's; odd padding goes right and
  * below. */
 static struct conv
@@ -78,61 +237,91 @@ same_padding(int *size, int k, int stride)
 }
 
 /* torch's momentum is 1 minus TensorFlow's 0.99. */
-static const double bn_momentum = 0.01, bn_eps = 1e-3;
+static const double bn_momentum = 0.01;
 
-/* MBConv: expand 1x1, depthwise k x k, squeeze and excite, project 1x1. first: of its stage. */
+/* MBConv: expand 1x1, depthwise k x k, squeeze and excite, project 1x1. first: of its stage. The
+ * depthwise padding is set later. */
 static void
-block_init(struct effnet_block *b, struct params *ps, const char *name, int st, int in, int out,
-    bool first, int *size)
+block_init(struct effnet_block *b, struct params *ps, const char *name,
+    const struct effnet_config *cfg, int st, int in, bool first)
 {
-	int k = stage[st].kernel, stride = first ? stage[st].stride : 1,
-	    mid = in * stage[st].expand;
+	int stride = first ? stage[st].stride : 1, mid = in * stage[st].expand, out = cfg->out[st];
 	int squeezed = in / 4 > 1 ? in / 4 : 1;
-	struct conv geo;
+	const char *const *part = part_name[cfg->layout][stage[st].expand != 1];
+	double bn_eps = cfg->bn_eps > 0 ? cfg->bn_eps : 1e-3;
 
 	b->has_expand = stage[st].expand != 1;
 	/* The original compares a stage's own stride, a list, with 1: its first block has no
 	 * shortcut. */
-	b->skip = !first && in == out;
+	b->skip = stride == 1 && in == out && (!first || cfg->layout != EFFNET_ORIGINAL);
 	if (b->has_expand) {
-		conv_layer_init(&b->expand, ps, in, mid, 1, (struct conv){ 0 }, false,
-		    "%s._expand_conv", name);
-		bn_layer_init(&b->bn0, ps, mid, bn_momentum, bn_eps, "%s._bn0", name);
+		conv_layer_init(&b->expand, ps, in, mid, 1, (struct conv){ 0 }, false, "%s.%s",
+		    name, part[PART_EXPAND]);
+		bn_layer_init(&b->bn0, ps, mid, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN0]);
 	}
-	geo = same_padding(size, k, stride);
-	geo.groups = mid;
-	conv_layer_init(&b->depthwise, ps, mid, mid, k, geo, false, "%s._depthwise_conv", name);
-	bn_layer_init(&b->bn1, ps, mid, bn_momentum, bn_eps, "%s._bn1", name);
-	linear_layer_init_1x1(&b->se_reduce, ps, mid, squeezed, true, "%s._se_reduce", name);
-	linear_layer_init_1x1(&b->se_expand, ps, squeezed, mid, true, "%s._se_expand", name);
-	conv_layer_init(&b->project, ps, mid, out, 1, (struct conv){ 0 }, false, "%s._project_conv",
-	    name);
-	bn_layer_init(&b->bn2, ps, out, bn_momentum, bn_eps, "%s._bn2", name);
+	conv_layer_init(&b->depthwise, ps, mid, mid, stage[st].kernel,
+	    (struct conv){ .stride = stride, .groups = mid }, false, "%s.%s", name,
+	    part[PART_DEPTHWISE]);
+	bn_layer_init(&b->bn1, ps, mid, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN1]);
+	linear_layer_init_1x1(&b->se_reduce, ps, mid, squeezed, true, "%s.%s", name,
+	    part[PART_REDUCE]);
+	linear_layer_init_1x1(&b->se_expand, ps, squeezed, mid, true, "%s.%s", name,
+	    part[PART_WIDEN]);
+	conv_layer_init(&b->project, ps, mid, out, 1, (struct conv){ 0 }, false, "%s.%s", name,
+	    part[PART_PROJECT]);
+	bn_layer_init(&b->bn2, ps, out, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN2]);
 }
 
 void
 effnet_init(struct effnet *e, struct params *ps, const char *prefix,
     const struct effnet_config *cfg, int in_channels)
 {
-	int size = cfg->image_size, in = cfg->stem, n = 0;
+	double bn_eps = cfg->bn_eps > 0 ? cfg->bn_eps : 1e-3;
+	int in = cfg->stem, n = 0;
 	char name[128];
 
 	*e = (struct effnet){ .cfg = *cfg };
 	for (int s = 0; s < EFFNET_STAGES; s++)
 		e->nblock += cfg->repeats[s];
 	e->block = xcalloc((size_t)e->nblock, sizeof(*e->block));
-	conv_layer_init(&e->stem, ps, in_channels, cfg->stem, 3, same_padding(&size, 3, 2), false,
-	    "%s_conv_stem", prefix);
-	bn_layer_init(&e->bn0, ps, cfg->stem, bn_momentum, bn_eps, "%s_bn0", prefix);
+	conv_layer_init(&e->stem, ps, in_channels, cfg->stem, 3, (struct conv){ .stride = 2 },
+	    false, "%s%s", prefix, outer_name[cfg->layout].stem);
+	bn_layer_init(&e->bn0, ps, cfg->stem, bn_momentum, bn_eps, "%s%s", prefix,
+	    outer_name[cfg->layout].bn0);
 	for (int s = 0; s < EFFNET_STAGES; s++)
 		for (int i = 0; i < cfg->repeats[s]; i++) {
-			snprintf(name, sizeof(name), "%s_blocks.%d", prefix, n);
-			block_init(&e->block[n++], ps, name, s, in, cfg->out[s], i == 0, &size);
+			block_name(name, sizeof(name), cfg->layout, prefix, s, i, n);
+			block_init(&e->block[n++], ps, name, cfg, s, in, i == 0);
 			in = cfg->out[s];
 		}
-	conv_layer_init(&e->head, ps, in, cfg->head, 1, (struct conv){ 0 }, false, "%s_conv_head",
-	    prefix);
-	bn_layer_init(&e->bn1, ps, cfg->head, bn_momentum, bn_eps, "%s_bn1", prefix);
+	conv_layer_init(&e->head, ps, in, cfg->head, 1, (struct conv){ 0 }, false, "%s%s", prefix,
+	    outer_name[cfg->layout].head);
+	bn_layer_init(&e->bn1, ps, cfg->head, bn_momentum, bn_eps, "%s%s", prefix,
+	    outer_name[cfg->layout].bn1);
+	effnet_pad_for(e, cfg->image_size);
+}
+
+/* Padding of a k x k convolution, whose stride and groups stay. */
+static void
+pad(struct conv *geo, bool even, int *size, int k)
+{
+	struct conv p = even ? CONV_SAME(k) : same_padding(size, k, geo->stride);
+
+	p.stride = geo->stride;
+	p.groups = geo->groups;
+	*geo = p;
+}
+
+void
+effnet_pad_for(struct effnet *e, int side)
+{
+	int size = side, n = 0;
+
+	pad(&e->stem.geo, e->cfg.even_padding, &size, 3);
+	for (int s = 0; s < EFFNET_STAGES; s++)
+		for (int i = 0; i < e->cfg.repeats[s]; i++)
+			pad(&e->block[n++].depthwise.geo, e->cfg.even_padding, &size,
+			    stage[s].kernel);
 }
 
 void
@@ -148,6 +337,7 @@ block_forward(const struct effnet_block *b, struct tensor *x, bool train, struct
 {
 	struct tensor *y = x, *s;
 
+	scope_open();
 	if (b->has_expand)
 		y = bn_layer_forward(&b->bn0, conv_layer_forward(&b->expand, y), train, ACT_SILU);
 	y = bn_layer_forward(&b->bn1, conv_layer_forward(&b->depthwise, y), train, ACT_SILU);
@@ -156,8 +346,8 @@ block_forward(const struct effnet_block *b, struct tensor *x, bool train, struct
 	y = op_mul(y, op_view(s, y->dim[0], 1, 1, y->dim[3]));
 	y = bn_layer_forward(&b->bn2, conv_layer_forward(&b->project, y), train, ACT_NONE);
 	if (!b->skip)
-		return y;
-	return op_add(keep ? op_mul(y, keep) : y, x);
+		return scope_keep(y);
+	return scope_keep(op_add(keep ? op_mul(y, keep) : y, x));
 }
 
 /* Which samples of the block's branch are kept at this step. */
@@ -196,4 +386,12 @@ effnet_features(const struct effnet *e, struct tensor *x, bool train, uint64_t s
 		if (s == feature_after[at - 1])
 			f[at++] = x;
 	}
+}
+
+struct tensor *
+effnet_pooled(const struct effnet *e, struct tensor *f4)
+{
+	struct tensor *x = conv_layer_forward(&e->head, f4);
+
+	return op_global_avg_pool(bn_layer_forward(&e->bn1, x, false, ACT_SILU));
 }

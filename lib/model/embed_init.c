@@ -1,28 +1,27 @@
 #include "model/embed_init.h"
 
 #include "base/err.h"
+#include "model/classifier.h"
 #include "model/inception.h"
-#include "model/resnet.h"
 #include "model/vit.h"
 #include "nn/init.h"
 
 #include <string.h>
 
-/* A ResNet's classifier is ImageNet's. */
+/* A classifier's are ImageNet's. */
 static const int imagenet_classes = 1000;
 
-enum kind { KIND_NONE, KIND_INCEPTION, KIND_VIT, KIND_RESNET };
+enum kind { KIND_NONE, KIND_INCEPTION, KIND_VIT, KIND_CLASSIFIER };
 
 static enum kind
 kind_of(const char *name)
 {
 	struct vit_config vit;
-	struct resnet_config res;
 
 	if (strcmp(name, "inception") == 0)
 		return KIND_INCEPTION;
-	if (strncmp(name, "resnet", 6) == 0)
-		return resnet_config_named(&res, name) ? KIND_NONE : KIND_RESNET;
+	if (classifier_kind_of(name))
+		return KIND_CLASSIFIER;
 	return vit_config_named(&vit, name) ? KIND_NONE : KIND_VIT;
 }
 
@@ -32,27 +31,25 @@ embed_init_knows(const char *name)
 	return kind_of(name) != KIND_NONE;
 }
 
-/* ResNet's tensors are announced by the net itself. */
-static void
-announce(struct params *ps, const char *name, struct resnet *res)
+/* c: keeps the classifier's own while its tensors are made. */
+static int
+announce(struct params *ps, const char *name, struct classifier *c)
 {
-	struct resnet_config rc;
 	struct vit_config vc;
-	struct linear_layer fc;
 
 	switch (kind_of(name)) {
 	case KIND_INCEPTION:
 		inception_announce(ps);
-		break;
+		return 0;
 	case KIND_VIT:
 		vit_config_named(&vc, name);
 		vit_announce(ps, &vc);
-		break;
+		return 0;
+	case KIND_CLASSIFIER:
+		return classifier_announce(c, ps, name, imagenet_classes);
 	default:
-		resnet_config_named(&rc, name);
-		resnet_init(res, ps, "", &rc, 3);
-		linear_layer_init(&fc, ps, (int64_t)rc.width[3] * rc.expansion, imagenet_classes,
-		    true, "fc");
+		return err("%s: no network that makes features: inception, %s, %s", name,
+		    CLASSIFIER_NAMES, vit_names);
 	}
 }
 
@@ -82,18 +79,20 @@ int
 embed_init(struct weights *w, const char *path, const char *name, uint64_t seed)
 {
 	bool was, vit = kind_of(name) == KIND_VIT;
-	struct resnet res = { 0 };
+	struct classifier c = { 0 };
 	struct params ps;
+	int ret;
 
-	if (kind_of(name) == KIND_NONE)
-		return err(
-		    "%s: no network that makes features: inception, resnet(18|34|50|101|152), %s",
-		    name, vit_names);
 	was = params_outline(true);
 	params_init(&ps, F32, false);
-	announce(&ps, name, &res);
-	params_ready(&ps);
+	ret = announce(&ps, name, &c);
+	if (!ret)
+		params_ready(&ps);
 	params_outline(was);
+	if (ret) {
+		params_release(&ps);
+		return -1;
+	}
 	weights_init(w, path);
 	for (int i = 0; i < ps.n; i++) {
 		const struct param *p = ps.p[i];
@@ -109,6 +108,6 @@ embed_init(struct weights *w, const char *path, const char *name, uint64_t seed)
 		weights_add(w, p->name, &t);
 	}
 	params_release(&ps);
-	resnet_release(&res);
+	classifier_release(&c);
 	return 0;
 }

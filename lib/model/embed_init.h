@@ -4,7 +4,8 @@
 
 #include "model/weights.h"
 
-/* Is it one of them: inception, dino-vitb8, dinov2-vits14-reg, clip-vitb32, resnet50 and so on? */
+/* Is it one of them: inception, dino-vitb8, dinov2-vits14-reg, clip-vitb32, densenet121 and so
+ * on? */
 bool embed_init_knows(const char *name);
 /* Fills w (path is for messages) with random weights under the names of the published file; each is
  * a function of the seed and its own name. Matrices and kernels keep the size of what goes through

@@ -3,9 +3,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "model/classifier.h"
 #include "model/embed_prep.h"
 #include "model/inception.h"
-#include "model/resnet.h"
 #include "model/vit.h"
 #include "model/weights.h"
 #include "nn/checkpoint.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum family { INCEPTION, DINO, DINOV2, CLIP, RESNET, FAMILIES };
+enum family { INCEPTION, DINO, DINOV2, CLIP, CLASSIFIER, FAMILIES };
 /* The first of each row is what is taken unless told otherwise. */
 enum layer { LAYER_OWN, LAYER_LOGITS, LAYER_UNBIASED, LAYER_PATCHES, LAYER_CLASS };
 
@@ -28,9 +28,7 @@ struct embedder {
 	enum layer layer;
 	struct inception inception;
 	struct vit vit;
-	struct params ps;              /* of resnet and fc */
-	struct resnet resnet;
-	struct linear_layer fc;        /* .w NULL: none */
+	struct classifier classifier;
 };
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -125,57 +123,55 @@ open_vit(struct embedder *e, const char *name, const char *layer, const struct s
 	return vit_load(&e->vit, &c, st);
 }
 
-/* A ResNet of torchvision's names, and its classifier if it is there. */
+/* What a classifier's last layer sees, or what it says. */
 static int
-open_resnet(struct embedder *e, const char *name, const char *layer, const struct safetensors *st)
+open_classifier(struct embedder *e, const char *name, const char *layer, struct weights *w)
 {
-	const struct st_tensor *fc = st_find(st, "fc.weight");
-	struct resnet_config c, want;
-	int channels[5];
+	char *json;
+	int ret;
 
-	if (layer)
-		return err("%s has no layer '%s'", name, layer);
-	if (resnet_config_from(&c, st, ""))
+	if (layer && strcmp(layer, "logits") != 0)
+		return err("%s has no layer '%s': logits", name, layer);
+	json = config_beside(w->st.path);
+	ret = classifier_load(&e->classifier, name, w, json);
+	free(json);
+	if (ret)
 		return -1;
-	if (strcmp(name, "resnet") != 0 && (resnet_config_named(&want, name) ||
-	    (memcmp(want.blocks, c.blocks, sizeof(c.blocks)) && err("%s: no %s", st->path, name))))
-		return -1;
-	resnet_channels(&c, channels);
-	e->prep = PREP_IMAGENET;
-	e->dim = channels[4];
-	params_init(&e->ps, F32, false);
-	resnet_init(&e->resnet, &e->ps, "", &c, 3);
-	if (fc && fc->ndim == 2 && fc->dim[0] <= 1 << 20) {
-		e->classes = (int)fc->dim[0];
-		linear_layer_init(&e->fc, &e->ps, e->dim, e->classes, true, "fc");
-	}
-	params_ready(&e->ps);
-	return params_load(&e->ps, st, "", PARAMS_LIST);
+	e->prep = e->classifier.kind == CLASSIFIER_EFFNET ? PREP_DINO : PREP_IMAGENET;
+	e->dim = e->classifier.dim;
+	e->classes = e->classifier.classes;
+	if (!layer)
+		return 0;
+	if (!e->classes)
+		return err("%s: holds no classifier behind the features", w->st.path);
+	e->layer = LAYER_LOGITS;
+	e->dim = e->classes;
+	return 0;
 }
 
 static int
-open_network(struct embedder *e, const struct safetensors *st)
+open_network(struct embedder *e, struct weights *w)
 {
-	static const char *const families[] = { "inception", "dino", "dinov2", "clip", "resnet" };
+	static const char *const families[] = { "inception", "dino", "dinov2", "clip" };
 	char *name = xstrndup(e->network, strcspn(e->network, ":"));
 	const char *layer = strchr(e->network, ':');
 	size_t n = strcspn(name, "-");
 	int ret;
 
 	layer = layer ? layer + 1 : NULL;
-	if (strncmp(name, "resnet", 6) == 0)
-		n = 6;
-	while (e->family < FAMILIES &&
+	if (classifier_kind_of(name))
+		e->family = CLASSIFIER;
+	while (e->family < CLASSIFIER &&
 	    (strlen(families[e->family]) != n || strncmp(name, families[e->family], n) != 0))
 		e->family++;
-	if (e->family == FAMILIES || (e->family == INCEPTION && name[n]))
+	if (e->family == CLASSIFIER && classifier_kind_of(name))
+		ret = open_classifier(e, name, layer, w);
+	else if (e->family == CLASSIFIER || (e->family == INCEPTION && name[n]))
 		ret = err("%s: no such network (%s)", e->network, EMBED_NETWORKS);
 	else if (e->family == INCEPTION)
-		ret = open_inception(e, layer, st);
-	else if (e->family == RESNET)
-		ret = open_resnet(e, name, layer, st);
+		ret = open_inception(e, layer, &w->st);
 	else
-		ret = open_vit(e, name, layer, st);
+		ret = open_vit(e, name, layer, &w->st);
 	free(name);
 	return ret;
 }
@@ -193,16 +189,19 @@ choose_prep(struct embedder *e, const char *name, int side)
 	if (inception != (e->prep <= PREP_TORCH_FIDELITY))
 		return err("%s does not take pictures by '%s'", e->network, name);
 	if (!side)
-		side = embed_prep_side(e->prep);
+		side = e->family == CLASSIFIER && !name ? e->classifier.side
+		                                        : embed_prep_side(e->prep);
 	if (inception && side < 75)
 		return err("%s takes pictures of 75 pixels a side or more, not %d", e->network,
 		    side);
 	if (e->vit.block && side % e->vit.cfg.patch)
 		return err("%s takes pictures whose side is a multiple of %d, not %d", e->network,
 		    e->vit.cfg.patch, side);
-	if (e->family == RESNET && side < 32)
+	if (e->family == CLASSIFIER && side < 32)
 		return err("%s takes pictures of 32 pixels a side or more, not %d", e->network,
 		    side);
+	if (e->family == CLASSIFIER)
+		classifier_input(&e->classifier, side);
 	e->side = side;
 	snprintf(e->prep_id, sizeof(e->prep_id), side == embed_prep_side(e->prep) ? "%s" : "%s:%d",
 	    embed_prep_name(e->prep), side);
@@ -229,7 +228,7 @@ embedder_open(struct embedder **ep, const char *network, const char *weights,
 
 	e->network = xstrdup(network);
 	if (!ret) {
-		ret = open_network(e, &w.st) || choose_prep(e, preprocess, side) ? -1 : 0;
+		ret = open_network(e, &w) || choose_prep(e, preprocess, side) ? -1 : 0;
 		weights_close(&w);
 	}
 	if (!ret) {
@@ -252,8 +251,7 @@ embedder_close(struct embedder *e)
 		return;
 	inception_release(&e->inception);
 	vit_release(&e->vit);
-	params_release(&e->ps);
-	resnet_release(&e->resnet);
+	classifier_release(&e->classifier);
 	free(e->network);
 	free(e->hash);
 	free(e);
@@ -326,15 +324,16 @@ forward_vit(struct embedder *e, struct tensor *x)
 }
 
 static struct tensor *
-forward_resnet(const struct embedder *e, struct tensor *x, struct tensor **logits)
+forward_classifier(const struct embedder *e, struct tensor *x, struct tensor **logits)
 {
-	struct tensor *f[5], *y;
+	struct tensor *f = classifier_features(&e->classifier, x), *l;
 
-	resnet_features(&e->resnet, x, false, 5, f);
-	y = op_global_avg_pool(f[4]);
+	if (!logits && e->layer != LAYER_LOGITS)
+		return f;
+	l = classifier_logits(&e->classifier, f);
 	if (logits)
-		*logits = linear_layer_forward(&e->fc, y, ACT_NONE);
-	return y;
+		*logits = l;
+	return e->layer == LAYER_LOGITS ? l : f;
 }
 
 /* x [N,side,side,3] -> features [N,dim]; *logits [N,classes] if it is not NULL */
@@ -343,7 +342,7 @@ forward(struct embedder *e, struct tensor *x, struct tensor **logits)
 {
 	if (e->family == INCEPTION)
 		return forward_inception(e, x, logits);
-	return e->family == RESNET ? forward_resnet(e, x, logits) : forward_vit(e, x);
+	return e->family == CLASSIFIER ? forward_classifier(e, x, logits) : forward_vit(e, x);
 }
 
 void

@@ -29,10 +29,13 @@ struct embedder;
  *
  *	inception    64, 192, 768, 2048 (unless told otherwise), logits, logits-unbiased
  *	dino, dinov2 cls (unless told otherwise), patch-mean; dino-vitb8 and the like insist on that
- *	size clip         projection (unless told otherwise), cls; clip-vitb32 and the like
- *	resnet       what its classifier sees; resnet18 to resnet152 insist on that depth
+ *	             size
+ *	clip         projection (unless told otherwise), cls; clip-vitb32 and the like
+ *	resnet, densenet, efficientnet
+ *	             what the classifier's last layer sees, logits; resnet50, densenet121,
+ *	             efficientnet-b0 and the like insist on that net (CLASSIFIER_NAMES)
  */
-#define EMBED_NETWORKS "inception|dino|dinov2|clip|resnet"
+#define EMBED_NETWORKS "inception|dino|dinov2|clip|resnet|densenet|efficientnet"
 
 /* weights: a safetensors file, or a folder that holds model.safetensors; a config.json beside it is
  * read for what transformers' shapes do not say. preprocess: one of
@@ -51,8 +54,8 @@ const char *embedder_preprocess_id(const struct embedder *);
 const char *embedder_weights_hash(const struct embedder *);  /* "fnv1a64:..." */
 
 /* n pictures of any sizes -> features [n,dim]; logits [n,classes] (Inception's without bias, as the
- * Inception Score takes them; a ResNet's with) or NULL. -1 with a message: a picture that cannot be
- * prepared. */
+ * Inception Score takes them; a classifier's with) or NULL. -1 with a message: a picture that
+ * cannot be prepared. */
 int embedder_run(struct embedder *, const struct image *im, int n, float *features, float *logits);
 
 /* Floats of a prepared picture. */

@@ -1,12 +1,8 @@
 #include "model/inception.h"
 
-#include "base/err.h"
-#include "base/mem.h"
-#include "model/weights.h"
+#include "model/fold.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 /* The convolutions in the order in which the blocks below take them. */
 static const struct unit {
@@ -139,61 +135,6 @@ inception_announce(struct params *ps)
 	params_add(ps, NULL, PARAM_PLAIN, 1, &classes, "fc.bias");
 }
 
-/* One tensor's values, which are known to be there. */
-static float *
-values(const struct safetensors *st, const char *unit, const char *what)
-{
-	char *name = xasprintf("%s.%s", unit, what);
-	const struct st_tensor *t = st_find(st, name);
-	float *v = xmalloc((size_t)t->n * sizeof(*v));
-
-	st_get_f32(t, v);
-	free(name);
-	return v;
-}
-
-static void
-add(struct weights *w, const char *name, int ndim, const int64_t *dim, const float *v)
-{
-	struct st_tensor t = { .dtype = ST_F32, .ndim = ndim, .n = 1, .data = v };
-
-	for (int i = 0; i < ndim; i++)
-		t.n *= t.dim[i] = dim[i];
-	weights_add(w, name, &t);
-}
-
-/* gamma (W x - mean) / sqrt(var + eps) + beta, as one convolution with a bias. */
-static void
-fold(struct weights *w, const struct safetensors *st, const struct unit *u)
-{
-	const int64_t dim[4] = { u->out, u->in, u->kh, u->kw };
-	size_t per = (size_t)u->in * (size_t)u->kh * (size_t)u->kw;
-	float *k = values(st, u->name, "conv.weight"), *gamma = values(st, u->name, "bn.weight");
-	float *beta = values(st, u->name, "bn.bias"),
-	      *mean = values(st, u->name, "bn.running_mean");
-	float *var = values(st, u->name, "bn.running_var");
-	float *wide = weights_alloc(w, (size_t)u->out * per * sizeof(*wide));
-	float *bias = weights_alloc(w, (size_t)u->out * sizeof(*bias));
-	char *name = xasprintf("%s.conv.weight", u->name);
-
-	for (size_t o = 0; o < (size_t)u->out; o++) {
-		double s = gamma[o] / sqrt((double)var[o] + bn_eps);
-
-		for (size_t i = 0; i < per; i++)
-			wide[o * per + i] = (float)(k[o * per + i] * s);
-		bias[o] = (float)(beta[o] - mean[o] * s);
-	}
-	add(w, name, 4, dim, wide);
-	strcpy(name + strlen(u->name), ".bias");
-	add(w, name, 1, dim, bias);
-	free(name);
-	free(k);
-	free(gamma);
-	free(beta);
-	free(mean);
-	free(var);
-}
-
 static int
 check(const struct safetensors *st)
 {
@@ -213,6 +154,7 @@ check(const struct safetensors *st)
 int
 inception_load(struct inception *m, const struct safetensors *st)
 {
+	char conv[64], norm[64];
 	struct weights w;
 	int ret;
 
@@ -226,8 +168,10 @@ inception_load(struct inception *m, const struct safetensors *st)
 		const int64_t dim[4] = { u->out, u->in, u->kh, u->kw };
 
 		params_add(&m->ps, &m->unit[i].w, PARAM_CONV, 4, dim, "%s.conv.weight", u->name);
-		params_add(&m->ps, &m->unit[i].b, PARAM_PLAIN, 1, dim, "%s.bias", u->name);
-		fold(&w, st, u);
+		params_add(&m->ps, &m->unit[i].b, PARAM_PLAIN, 1, dim, "%s.conv.bias", u->name);
+		snprintf(conv, sizeof(conv), "%s.conv", u->name);
+		snprintf(norm, sizeof(norm), "%s.bn", u->name);
+		fold_norm(&w, st, conv, norm, bn_eps);
 	}
 	linear_layer_init(&m->fc, &m->ps, INCEPTION_DIM, INCEPTION_CLASSES, true, "fc");
 	weights_add(&w, "fc.weight", st_find(st, "fc.weight"));

@@ -10,51 +10,68 @@
 int
 resnet_config_named(struct resnet_config *c, const char *name)
 {
-	static const struct { const char *name; int blocks[4], expansion; } known[] = {
-		{ "resnet18", { 2, 2, 2, 2 }, 1 },
-		{ "resnet34", { 3, 4, 6, 3 }, 1 },
-		{ "resnet50", { 3, 4, 6, 3 }, 4 },
-		{ "resnet101", { 3, 4, 23, 3 }, 4 },
-		{ "resnet152", { 3, 8, 36, 3 }, 4 },
+	/* width: of layer1's blocks, twice as much in each after it */
+	static const struct { const char *name; int blocks[4], width, expansion, groups; }
+	known[] = {
+		{ "resnet18", { 2, 2, 2, 2 }, 64, 1, 1 },
+		{ "resnet34", { 3, 4, 6, 3 }, 64, 1, 1 },
+		{ "resnet50", { 3, 4, 6, 3 }, 64, 4, 1 },
+		{ "resnet101", { 3, 4, 23, 3 }, 64, 4, 1 },
+		{ "resnet152", { 3, 8, 36, 3 }, 64, 4, 1 },
+		{ "resnext50_32x4d", { 3, 4, 6, 3 }, 128, 2, 32 },
+		{ "resnext101_32x8d", { 3, 4, 23, 3 }, 256, 1, 32 },
+		{ "resnext101_64x4d", { 3, 4, 23, 3 }, 256, 1, 64 },
+		{ "wide_resnet50_2", { 3, 4, 6, 3 }, 128, 2, 1 },
+		{ "wide_resnet101_2", { 3, 4, 23, 3 }, 128, 2, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(name, known[i].name)) {
-			*c = (struct resnet_config){ .stem = 64, .width = { 64, 128, 256, 512 },
-				.expansion = known[i].expansion };
+			*c = (struct resnet_config){ .stem = 64, .expansion = known[i].expansion,
+				.groups = known[i].groups };
+			for (int l = 0; l < 4; l++)
+				c->width[l] = known[i].width << l;
 			memcpy(c->blocks, known[i].blocks, sizeof(c->blocks));
 			return 0;
 		}
 	return err("%s: no such ResNet", name);
 }
 
-/* The first dimension of PREFIX layerL.B.convK.weight (L 0: PREFIX conv1.weight); 0 without it. */
+/* Dimension `at` of PREFIX layerL.B.convK.weight (L 0: PREFIX conv1.weight); 0 without it. */
 static int
-width_of(const struct safetensors *st, const char *prefix, int l, int b, int k)
+side(const struct safetensors *st, const char *prefix, int l, int b, int k, int at)
 {
 	char *name = l ? xasprintf("%slayer%d.%d.conv%d.weight", prefix, l, b, k)
 	               : xasprintf("%sconv1.weight", prefix);
 	const struct st_tensor *t = st_find(st, name);
 
 	free(name);
-	return t && t->ndim == 4 && t->dim[0] > 0 && t->dim[0] <= 1 << 16 ? (int)t->dim[0] : 0;
+	return t && t->ndim == 4 && t->dim[at] > 0 && t->dim[at] <= 1 << 16 ? (int)t->dim[at] : 0;
 }
 
 int
 resnet_config_from(struct resnet_config *c, const struct safetensors *st, const char *prefix)
 {
-	int last = width_of(st, prefix, 1, 0, 3);
+	int width = side(st, prefix, 1, 0, 1, 0), out = side(st, prefix, 1, 0, 3, 0);
+	int each = side(st, prefix, 1, 0, 2, 1); /* inputs of a group */
 
-	*c = (struct resnet_config){ .stem = width_of(st, prefix, 0, 0, 0),
-		.expansion = last ? 4 : 1 };
+	*c = (struct resnet_config){ .stem = side(st, prefix, 0, 0, 0, 0), .expansion = 1,
+		.groups = 1 };
 	for (int l = 0; l < 4; l++) {
-		c->width[l] = width_of(st, prefix, l + 1, 0, 1);
-		while (c->blocks[l] < 1000 && width_of(st, prefix, l + 1, c->blocks[l], 1))
+		c->width[l] = side(st, prefix, l + 1, 0, 1, 0);
+		while (c->blocks[l] < 1000 && side(st, prefix, l + 1, c->blocks[l], 1, 0))
 			c->blocks[l]++;
 		if (!c->stem || !c->blocks[l])
 			return err("%s: no ResNet: %sconv1 or %slayer%d are missing", st->path,
 			    prefix, prefix, l + 1);
 	}
+	if (!out)
+		return 0;
+	if (!each || width % each || out % width)
+		return err("%s: no ResNet: its blocks have %d, %d and %d channels", st->path, width,
+		    each, out);
+	c->expansion = out / width;
+	c->groups = width / each;
 	return 0;
 }
 
@@ -69,16 +86,18 @@ resnet_channels(const struct resnet_config *cfg, int *c)
 /* One residual block; the stride is at its first 3x3 convolution. */
 static void
 block_init(struct resnet_block *b, struct params *ps, const char *name, int in, int width,
-    int expansion, int stride)
+    const struct resnet_config *cfg, int stride)
 {
-	int out = width * expansion, c[4] = { in, width, expansion == 1 ? out : width, out };
+	bool basic = cfg->expansion == 1 && cfg->groups <= 1;
+	int out = width * cfg->expansion, c[4] = { in, width, basic ? out : width, out };
 
-	b->nconv = expansion == 1 ? 2 : 3;
+	b->nconv = basic ? 2 : 3;
 	for (int i = 0; i < b->nconv; i++) {
-		bool wide = expansion == 1 || i == 1; /* a 3x3 one */
+		bool wide = basic || i == 1; /* a 3x3 one */
 		struct conv geo = wide ? CONV_SAME(3) : (struct conv){ 0 };
 
 		geo.stride = i == b->nconv - 2 ? stride : 1;
+		geo.groups = wide ? cfg->groups : 0;
 		conv_layer_init(&b->conv[i], ps, c[i], c[i + 1], wide ? 3 : 1, geo, false,
 		    "%s.conv%d", name, i + 1);
 		bn_layer_init(&b->bn[i], ps, c[i + 1], 0.1, 1e-5, "%s.bn%d", name, i + 1);
@@ -108,7 +127,7 @@ resnet_init(struct resnet *r, struct params *ps, const char *prefix,
 	for (int l = 0; l < 4; l++)
 		for (int i = 0; i < cfg->blocks[l]; i++) {
 			snprintf(name, sizeof(name), "%slayer%d.%d", prefix, l + 1, i);
-			block_init(&r->block[n++], ps, name, in, cfg->width[l], cfg->expansion,
+			block_init(&r->block[n++], ps, name, in, cfg->width[l], cfg,
 			    i == 0 && l > 0 ? 2 : 1);
 			in = cfg->width[l] * cfg->expansion;
 		}
@@ -127,6 +146,7 @@ block_forward(const struct resnet_block *b, struct tensor *x, bool train)
 {
 	struct tensor *y = x, *short_cut = x;
 
+	scope_open();
 	for (int i = 0; i < b->nconv; i++) {
 		y = conv_layer_forward(&b->conv[i], y);
 		y = bn_layer_forward(&b->bn[i], y, train, i == b->nconv - 1 ? ACT_NONE : ACT_RELU);
@@ -135,7 +155,7 @@ block_forward(const struct resnet_block *b, struct tensor *x, bool train)
 		short_cut = conv_layer_forward(&b->down, x);
 		short_cut = bn_layer_forward(&b->down_bn, short_cut, train, ACT_NONE);
 	}
-	return op_relu(op_add(y, short_cut));
+	return scope_keep(op_relu(op_add(y, short_cut)));
 }
 
 void

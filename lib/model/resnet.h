@@ -1,6 +1,8 @@
 /*
- * ResNet (He et al., Deep residual learning for image recognition, 2016) without its classifier,
- * under torchvision's names: conv1, bn1, layerK.B.convJ, layerK.B.bnJ, layerK.0.downsample.{0,1}.
+ * ResNet (He et al., Deep residual learning for image recognition, 2016), ResNeXt (Xie et al.,
+ * Aggregated residual transformations for deep neural networks, 2017) and Wide ResNet (Zagoruyko
+ * and Komodakis, 2016) without their classifier, under torchvision's names: conv1, bn1,
+ * layerK.B.convJ, layerK.B.bnJ, layerK.0.downsample.{0,1}.
  */
 #ifndef MODEL_RESNET_H
 #define MODEL_RESNET_H
@@ -11,7 +13,9 @@ struct resnet_config {
 	int blocks[4];  /* of layer1..4 */
 	int stem;       /* channels after conv1 */
 	int width[4];   /* channels inside the blocks of layer1..4 */
-	int expansion;  /* a block's output is width x expansion: 1 basic blocks, 4 bottlenecks */
+	/* a block's output is width x expansion: 1 basic blocks, 4 bottlenecks, 2 wide ones */
+	int expansion;
+	int groups;     /* of a bottleneck's 3x3 convolution; 0 counts as 1 */
 };
 
 struct resnet_block {
@@ -29,7 +33,8 @@ struct resnet {
 	int nblock;
 };
 
-/* The configuration of resnet18, 34, 50, 101 or 152: 0, or -1 with a message. */
+/* The configuration of resnet18, 34, 50, 101 or 152, of resnext50_32x4d, resnext101_32x8d or
+ * resnext101_64x4d, of wide_resnet50_2 or wide_resnet101_2: 0, or -1 with a message. */
 int resnet_config_named(struct resnet_config *, const char *name);
 /* From the shapes of a file's tensors, named with that prefix. 0, or -1 with a message. */
 int resnet_config_from(struct resnet_config *, const struct safetensors *, const char *prefix);

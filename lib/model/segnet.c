@@ -22,6 +22,8 @@ segnet_config_named(struct segnet_config *c, const char *arch, const char *encod
 		return err("%s: no such architecture (%s)", arch, SEGNET_ARCHS);
 	snprintf(c->encoder, sizeof(c->encoder), "%s", encoder);
 	c->effnet = !strncmp(encoder, "efficientnet", 12);
+	if (!c->effnet && strncmp(encoder, "resnet", 6))
+		return err("%s: no such encoder", encoder);
 	return c->effnet ? effnet_config_named(&c->eff, encoder) :
 	                   resnet_config_named(&c->resnet, encoder);
 }

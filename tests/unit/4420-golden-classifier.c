@@ -1,4 +1,4 @@
-/* What a ResNet's classifier sees, and what it says, against torchvision's; full nets by the
+/* What classifiers' last layer sees, and what they say, against torchvision; full nets by the
  * recipe. */
 #include "recipe.h"
 
@@ -70,6 +70,7 @@ main(void)
 	/* relative L2; seen 9.6e-7 at most */
 	check(dir, "resnet18");
 	check(dir, "resnet50");
+	check(dir, "densenet121");
 	gpu_close();
 	return gold_end();
 }
