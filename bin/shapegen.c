@@ -5,14 +5,13 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "base/threads.h"
 #include "data/image.h"
 #include "data/mask.h"
 #include "data/rec.h"
 #include "data/shape.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,8 +142,9 @@ draw(struct item *it, struct image *im, struct image *mask)
 }
 
 static void
-make(struct item *it)
+make(void *items, size_t i)
 {
+	struct item *it = (struct item *)items + i;
 	const char *images = o.images ? o.images : o.out, *masks = o.masks ? o.masks : o.out;
 	char *name = xasprintf("%" PRId64 "_image.png", it->number);
 	char *mask_name = xasprintf("%" PRId64 "_mask.png", it->number);
@@ -161,47 +161,6 @@ make(struct item *it)
 	image_release(&mask);
 	free(name);
 	free(mask_name);
-}
-
-/* The images of a batch, drawn by several threads that each take the next one. */
-struct batch {
-	struct item *items;
-	size_t n, next;
-	pthread_mutex_t lock;
-};
-
-static void *
-work(void *vb)
-{
-	struct batch *b = vb;
-
-	for (;;) {
-		size_t i;
-
-		pthread_mutex_lock(&b->lock);
-		i = b->next++;
-		pthread_mutex_unlock(&b->lock);
-		if (i >= b->n)
-			return NULL;
-		make(&b->items[i]);
-	}
-}
-
-static void
-run_batch(struct item *items, size_t n)
-{
-	struct batch b = { .items = items, .n = n, .lock = PTHREAD_MUTEX_INITIALIZER };
-	pthread_t thread[256];
-	size_t threads = n < (size_t)o.jobs ? n : (size_t)o.jobs;
-
-	/* this thread is one of them */
-	for (size_t i = 1; i < threads; i++)
-		if ((errno = pthread_create(&thread[i], NULL, work, &b)))
-			die("cannot start a thread:");
-	work(&b);
-	for (size_t i = 1; i < threads; i++)
-		pthread_join(thread[i], NULL);
-	pthread_mutex_destroy(&b.lock);
 }
 
 static void
@@ -309,7 +268,7 @@ main(int argc, char **argv)
 			items[n++].number = i;
 		if (n < cap && i < o.n)
 			continue;
-		run_batch(items, n);
+		threads_each(n, (size_t)o.jobs, NULL, make, items);
 		for (size_t k = 0; k < n; k++)
 			emit(&items[k], &out);
 		done += n;

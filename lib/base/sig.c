@@ -1,7 +1,5 @@
 #include "base/sig.h"
 
-#include "base/err.h"
-
 #include <signal.h>
 #include <stdlib.h>
 
@@ -34,17 +32,4 @@ void
 stop_exit(void)
 {
 	exit(128 + wanted);
-}
-
-void
-threads_start(pthread_t *t, size_t n, void *(*fn)(void *), void *ctx)
-{
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	for (size_t i = 0; i < n; i++)
-		if (pthread_create(&t[i], NULL, fn, ctx))
-			die("cannot start a thread");
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }

@@ -342,8 +342,8 @@ unpack_all(const struct unpack_opts *o, const struct unpack_item *items, size_t 
 		open_dest(o->dest);
 	progress_start(&p, "members", 0, o->quiet);
 	for (size_t i = 0; i < nthreads; i++)
-		if (pthread_create(&thread[i], NULL, work, NULL))
-			die("cannot start a thread");
+		if ((errno = pthread_create(&thread[i], NULL, work, NULL)))
+			die("cannot start a thread:");
 	for (size_t i = 0; i < n; i++) {
 		await(i, &p);
 		bad |= emit(&job.u[i], i, out);

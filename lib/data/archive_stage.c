@@ -89,8 +89,8 @@ staging_open(int parent, const char *name, atomic_bool *stop, bool (*busy)(void)
 	if (!registered)
 		atexit(remove_stage);
 	registered = true;
-	if (pthread_create(&stage.listener, NULL, listen, NULL))
-		die("cannot start a thread");
+	if ((errno = pthread_create(&stage.listener, NULL, listen, NULL)))
+		die("cannot start a thread:");
 	if (sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = no_reader }, NULL))
 		die("sigaction:");
 }

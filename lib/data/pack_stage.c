@@ -114,8 +114,8 @@ stage_open(const char *path)
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (stage.fd < 0)
 		die("%s: cannot make a folder in it:", dir);
-	if (pthread_create(&stage.listener, NULL, listen, &stage.signals))
-		die("cannot start a thread");
+	if ((errno = pthread_create(&stage.listener, NULL, listen, &stage.signals)))
+		die("cannot start a thread:");
 	free(dir);
 }
 

@@ -330,12 +330,8 @@ read_lines(struct pool *p)
 static void
 start(pthread_t *t, void *(*run)(void *), struct pool *p)
 {
-	int e = pthread_create(t, NULL, run, p);
-
-	if (e) {
-		errno = e;
+	if ((errno = pthread_create(t, NULL, run, p)))
 		die("cannot start a thread:");
-	}
 }
 
 static int

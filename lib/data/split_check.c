@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "data/image.h"
 
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 struct decoding {
 	const struct split_set *s;
 	char **why; /* [norder] NULL: fine */
-	size_t next, done;
+	size_t done;
 	struct progress progress;
 	pthread_mutex_t lock;
 };
@@ -46,29 +47,19 @@ decode(struct rec *r, const struct split_item *it)
 	return 0;
 }
 
-static void *
-decoder(void *arg)
+static void
+decode_one(void *vd, size_t i)
 {
-	struct decoding *d = arg;
+	struct decoding *d = vd;
+	const struct split_item *it = &d->s->v[d->s->order[i]];
 	struct rec r = { 0 };
 
-	for (;;) {
-		const struct split_item *it;
-		size_t i;
-
-		pthread_mutex_lock(&d->lock);
-		i = d->next++;
-		if (i < d->s->norder)
-			progress_at(&d->progress, d->done++);
-		pthread_mutex_unlock(&d->lock);
-		if (i >= d->s->norder)
-			break;
-		it = &d->s->v[d->s->order[i]];
-		if (!it->raw && decode(&r, it))
-			d->why[i] = xstrdup(errmsg());
-	}
+	pthread_mutex_lock(&d->lock);
+	progress_at(&d->progress, d->done++);
+	pthread_mutex_unlock(&d->lock);
+	if (!it->raw && decode(&r, it))
+		d->why[i] = xstrdup(errmsg());
 	rec_release(&r);
-	return NULL;
 }
 
 static void
@@ -94,19 +85,13 @@ tell(struct split_set *s, struct split_item *it, const struct rec_opts *ro, cons
 int
 split_decode(struct split_set *s, const struct rec_opts *ro)
 {
-	size_t jobs = ro->jobs < 1 ? 1 : (size_t)ro->jobs, n = 0;
 	struct decoding d = { .s = s, .why = xcalloc(s->norder + 1, sizeof(*d.why)) };
-	pthread_t *thread = xcalloc(jobs, sizeof(*thread));
+	size_t n = 0;
 	int rc = EXIT_OK;
 
 	pthread_mutex_init(&d.lock, NULL);
 	progress_start(&d.progress, "images", s->norder, ro->quiet);
-	for (size_t i = 1; i < jobs; i++)
-		if (pthread_create(&thread[i], NULL, decoder, &d))
-			die("no thread:");
-	decoder(&d);
-	for (size_t i = 1; i < jobs; i++)
-		pthread_join(thread[i], NULL);
+	threads_each(s->norder, (size_t)ro->jobs, NULL, decode_one, &d);
 	progress_end(&d.progress);
 	pthread_mutex_destroy(&d.lock);
 	for (size_t i = 0; i < s->norder; i++) {
@@ -122,7 +107,6 @@ split_decode(struct split_set *s, const struct rec_opts *ro)
 	}
 	s->norder = n;
 	free(d.why);
-	free(thread);
 	return rc;
 }
 

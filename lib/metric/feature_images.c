@@ -3,12 +3,12 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "gpu/gpu.h"
 #include "metric/feature_cache.h"
 #include "metric/kernel.h"
 #include "model/embedder.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,9 +275,7 @@ fset_images_fill(struct fset_images *im, struct fset *s, const struct fset_how *
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.ready, NULL);
 	pthread_cond_init(&w.emptied, NULL);
-	for (int64_t i = 0; i < im->jobs; i++)
-		if ((errno = pthread_create(&thread[i], NULL, worker, &w)))
-			die("cannot start a thread:");
+	threads_start(thread, (size_t)im->jobs, worker, &w);
 	run_device(&w, how->ro->quiet);
 	for (int64_t i = 0; i < im->jobs; i++)
 		pthread_join(thread[i], NULL);

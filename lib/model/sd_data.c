@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "base/sig.h"
+#include "base/threads.h"
 #include "data/image_exif.h"
 #include "nn/loader.h"
 
@@ -348,7 +348,7 @@ sd_data_read(struct sd_data *d, int jobs, int (*stop)(void))
 	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
 	size_t bad = 0;
 
-	loader_each(d->n, jobs, stop, read_one, &rd);
+	threads_each(d->n, (size_t)jobs, stop, read_one, &rd);
 	pthread_mutex_destroy(&rd.lock);
 	for (size_t i = 0; i < d->n; i++)
 		bad += d->item[i].bad != NULL;

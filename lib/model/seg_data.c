@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "base/sig.h"
+#include "base/threads.h"
 #include "nn/loader.h"
 
 #include <pthread.h>
@@ -285,7 +285,7 @@ seg_data_read(struct seg_data *d, int jobs, int (*stop)(void))
 	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
 	size_t bad = 0;
 
-	loader_each(d->n, jobs, stop, read_one, &rd);
+	threads_each(d->n, (size_t)jobs, stop, read_one, &rd);
 	pthread_mutex_destroy(&rd.lock);
 	for (size_t i = 0; i < d->n; i++)
 		bad += d->item[i].bad != NULL;

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "base/sig.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -201,44 +201,4 @@ loader_shuffle(uint32_t *order, const char *const *id, size_t n, uint64_t seed, 
 	for (size_t i = 0; i < n; i++)
 		order[i] = k[i].item;
 	free(k);
-}
-
-struct each {
-	size_t n, next;
-	int (*stop)(void);
-	void (*one)(void *, size_t);
-	void *ctx;
-	pthread_mutex_t lock;
-};
-
-static void *
-each_worker(void *arg)
-{
-	struct each *e = arg;
-
-	for (;;) {
-		size_t i;
-
-		pthread_mutex_lock(&e->lock);
-		i = e->stop && e->stop() ? e->n : e->next;
-		e->next += i < e->n;
-		pthread_mutex_unlock(&e->lock);
-		if (i >= e->n)
-			return NULL;
-		e->one(e->ctx, i);
-	}
-}
-
-void
-loader_each(size_t n, int threads, int (*stop)(void), void (*one)(void *ctx, size_t i), void *ctx)
-{
-	struct each e = { .n = n, .stop = stop, .one = one, .ctx = ctx,
-		.lock = PTHREAD_MUTEX_INITIALIZER };
-	pthread_t *t = xcalloc((size_t)threads, sizeof(*t));
-
-	threads_start(t, (size_t)threads, each_worker, &e);
-	for (int i = 0; i < threads; i++)
-		pthread_join(t[i], NULL);
-	pthread_mutex_destroy(&e.lock);
-	free(t);
 }

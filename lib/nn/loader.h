@@ -36,11 +36,6 @@ void loader_start(struct loader *, const uint32_t *order, size_t n, uint64_t epo
 /* The next batch, NULL after the last. */
 struct loader_batch *loader_next(struct loader *);
 
-/* Calls one(ctx, i) for each i below n, on `threads` threads, in turn until stop (may be NULL) is
- * not 0. */
-void loader_each(size_t n, int threads, int (*stop)(void), void (*one)(void *ctx, size_t i),
-    void *ctx);
-
 /* An order of items 0..n that depends on seed, epoch and their ids alone, not on how they came. */
 void loader_shuffle(uint32_t *order, const char *const *id, size_t n, uint64_t seed,
     uint64_t epoch);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/rng.h"
+#include "base/threads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,6 +127,41 @@ messages_can_hold_themselves(void **state)
 	assert_string_equal(errmsg(), "c: b: a 1");
 }
 
+static int stopped;
+
+static int
+stop(void)
+{
+	return stopped;
+}
+
+/* Each item is written by one thread alone. */
+static void
+count(void *ctx, size_t i)
+{
+	((int *)ctx)[i]++;
+}
+
+static void
+threads_do_each_item_once(void **state)
+{
+	enum { N = 1000 };
+
+	(void)state;
+	for (size_t threads = 1; threads <= 8; threads++) {
+		int done[N] = { 0 };
+
+		stopped = 0;
+		threads_each(N, threads, NULL, count, done);
+		threads_each(N, threads, stop, count, done);
+		stopped = 1;
+		threads_each(N, threads, stop, count, done);
+		threads_each(0, threads, NULL, count, done);
+		for (int i = 0; i < N; i++)
+			assert_int_equal(done[i], 2);
+	}
+}
+
 int
 main(void)
 {
@@ -136,6 +172,7 @@ main(void)
 		cmocka_unit_test(strings_and_arenas),
 		cmocka_unit_test(numbers_are_whole_and_in_range),
 		cmocka_unit_test(messages_can_hold_themselves),
+		cmocka_unit_test(threads_do_each_item_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
