@@ -42,10 +42,9 @@ print(int number, const struct gpu_info *g, const struct ceiling *c)
 {
 	struct sb sb = { 0 };
 
-	sb_printf(&sb, "{\"id\":\"%d\",\"kind\":\"device\",\"name\":", number);
-	json_put_str(&sb, g->name, strlen(g->name));
-	sb_puts(&sb, ",\"driver\":");
-	json_put_str(&sb, g->driver, strlen(g->driver));
+	sb_printf(&sb, "{\"id\":\"%d\",\"kind\":\"device\"", number);
+	json_add_str(&sb, "name", g->name);
+	json_add_str(&sb, "driver", g->driver);
 	sb_printf(&sb,
 	    ",\"type\":\"%s\",\"memory_bytes\":%" PRIu64 ",\"subgroup\":%u,\"max_local\":%u,"
 	    "\"shared_bytes\":%u,\"f16\":%s,\"f16_math\":%s,\"shuffle\":%s,\"coopmat\":%s",

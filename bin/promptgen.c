@@ -233,10 +233,10 @@ choose_k(struct sb *stats)
 		if (kmeans_fit(&c, m.x, m.rows, m.d, &ko))
 			die("%s", errmsg());
 		s = measure(&c);
-		sb_printf(stats, "{\"kind\":\"choice\",\"k\":%lld,\"inertia\":", (long long)k);
-		json_put_num(stats, c.inertia);
-		sb_printf(stats, ",\"%s\":", o.by == BY_SDBW ? "s_dbw" : "silhouette");
-		json_put_num(stats, o.by == BY_SDBW ? -s : s);
+		sb_printf(stats, "{\"kind\":\"choice\",\"k\":%lld", (long long)k);
+		json_add_num(stats, "inertia", c.inertia);
+		json_add_num(stats, o.by == BY_SDBW ? "s_dbw" : "silhouette",
+		    o.by == BY_SDBW ? -s : s);
 		sb_puts(stats, "}\n");
 		if (m.clusters.center && !(s > best)) {
 			kmeans_release(&c);
@@ -379,8 +379,8 @@ put_stats(struct sb *sb, int64_t removed)
 			label[m.item[i].row] = m.item[i].prompt;
 	}
 	score_compactness(m.x, m.rows, m.d, label, m.nprompt, c);
-	sb_printf(sb, "{\"kind\":\"clustering\",\"k\":%lld,\"inertia\":", (long long)m.clusters.k);
-	json_put_num(sb, m.clusters.inertia);
+	sb_printf(sb, "{\"kind\":\"clustering\",\"k\":%lld", (long long)m.clusters.k);
+	json_add_num(sb, "inertia", m.clusters.inertia);
 	sb_printf(sb, ",\"iterations\":%lld,\"n\":%lld,\"removed\":%lld,\"taken\":%lld,\"sizes\":[",
 	    (long long)m.clusters.iterations, (long long)m.rows, (long long)removed,
 	    (long long)taken);
@@ -388,14 +388,12 @@ put_stats(struct sb *sb, int64_t removed)
 		sb_printf(sb, "%s%lld", k ? "," : "", (long long)m.clusters.size[k]);
 	sb_puts(sb, "]}\n");
 	for (int p = 0; p < m.nprompt; p++) {
-		sb_printf(sb, "{\"kind\":\"prompt\",\"prompt_idx\":%d,\"text\":", p);
-		json_put_str(sb, m.prompt[p].text, strlen(m.prompt[p].text));
-		sb_printf(sb,
-		    ",\"n\":%lld,\"taken\":%s,\"mean_variance\":", (long long)m.prompt[p].n,
+		sb_printf(sb, "{\"kind\":\"prompt\",\"prompt_idx\":%d", p);
+		json_add_str(sb, "text", m.prompt[p].text);
+		sb_printf(sb, ",\"n\":%lld,\"taken\":%s", (long long)m.prompt[p].n,
 		    m.prompt[p].taken ? "true" : "false");
-		json_put_num(sb, c[p].mean_variance);
-		sb_puts(sb, ",\"max_distance2\":");
-		json_put_num(sb, c[p].max_distance2);
+		json_add_num(sb, "mean_variance", c[p].mean_variance);
+		json_add_num(sb, "max_distance2", c[p].max_distance2);
 		sb_puts(sb, "}\n");
 	}
 	if (file_write(o.stats, sb->s, sb->len))

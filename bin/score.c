@@ -1,9 +1,10 @@
 /* score: predictions against the truth: masks, labels, scores. */
 #include "base/err.h"
 #include "base/file.h"
+#include "data/result.h"
+#include "metric/confusion.h"
 #include "metric/labelreport.h"
 #include "metric/masksheet.h"
-#include "metric/result.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -302,7 +303,8 @@ finish_masks(void)
 	if (o.confusion) {
 		memcpy(name, classes.name, classes.n * sizeof(*name));
 		name[classes.n] = "none";
-		need(result_matrix(o.confusion, name, (int)classes.n + 1, mk.all.confusion, false));
+		need(confusion_csv(&(struct confusion){ (int)classes.n + 1, mk.all.confusion }, name,
+		    false, o.confusion));
 	}
 	if (mk.skip)
 		seg_stats_release(&some);

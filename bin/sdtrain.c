@@ -234,8 +234,8 @@ provenance(int argc, char **argv)
 
 	sb_putc(&sb, '{');
 	provenance_put(&sb, argc, argv, o->seed);
-	sb_printf(&sb, ",\"records\":\"fnv1a64:%016" PRIx64 "\",\"base\":", data.hash);
-	json_put_str(&sb, o->model, strlen(o->model));
+	sb_printf(&sb, ",\"records\":\"fnv1a64:%016" PRIx64 "\"", data.hash);
+	json_add_str(&sb, "base", o->model);
 	sb_putc(&sb, '}');
 	meta[3] = sb.s;
 	return meta;

@@ -330,3 +330,27 @@ json_put_int(struct sb *sb, int64_t x)
 {
 	sb_printf(sb, "%" PRId64, x);
 }
+
+void
+json_add_str(struct sb *sb, const char *key, const char *s)
+{
+	sb_printf(sb, ",\"%s\":", key);
+	json_put_str(sb, s, strlen(s));
+}
+
+void
+json_add_num(struct sb *sb, const char *key, double x)
+{
+	sb_printf(sb, ",\"%s\":", key);
+	json_put_num(sb, x);
+}
+
+void
+json_say(struct sb *sb)
+{
+	sb_puts(sb, "}\n");
+	fwrite(sb->s, 1, sb->len, stdout);
+	if (fflush(stdout))
+		die("standard output:");
+	sb_release(sb);
+}

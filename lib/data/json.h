@@ -68,5 +68,11 @@ void json_put_str(struct sb *, const char *s, size_t len); /* with quotes and es
 /* Shortest decimal that reads back as the same double; "null" for NaN and infinities. */
 void json_put_num(struct sb *, double x);
 void json_put_int(struct sb *, int64_t x);
+/* A member after others of an object: ,"key":value. */
+void json_add_str(struct sb *, const char *key, const char *s);
+void json_add_num(struct sb *, const char *key, double x);
+/* Ends an object, writes it to standard output as a line, at once, and releases sb. Dies if it
+ * cannot be written. */
+void json_say(struct sb *);
 
 #endif

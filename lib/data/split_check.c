@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "base/threads.h"
 #include "data/image.h"
+#include "data/result.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -113,22 +114,6 @@ split_decode(struct split_set *s, const struct rec_opts *ro)
 /* ---- summary --------------------------------------------------------------------------------- */
 
 static void
-begin(struct sb *sb, const char *metric)
-{
-	sb_printf(
-	    sb, "{\"kind\": \"result\", \"tool\": \"%s\", \"metric\": \"%s\"", prog_name(), metric);
-}
-
-static void
-put_name(struct sb *sb, const char *key, const char *value)
-{
-	if (!value)
-		return;
-	sb_printf(sb, ", \"%s\": ", key);
-	json_put_str(sb, value, strlen(value));
-}
-
-static void
 end(struct sb *sb, size_t value)
 {
 	sb_printf(sb, ", \"value\": %zu}\n", value);
@@ -137,7 +122,7 @@ end(struct sb *sb, size_t value)
 void
 split_count(struct sb *sb, const char *metric, int64_t value)
 {
-	begin(sb, metric);
+	result_begin(sb, metric);
 	end(sb, (size_t)value);
 }
 
@@ -159,24 +144,24 @@ split_count_records(
 		all[part]++;
 		written++;
 	}
-	begin(sb, "records");
+	result_begin(sb, "records");
 	sb_printf(sb, ", \"seed\": %" PRIu64, seed);
 	end(sb, written);
 	for (size_t k = 0; k < parts && parts > 1; k++) {
 		if (!all[k])
 			continue;
-		begin(sb, "records");
-		put_name(sb, "split", k < s->part.n ? s->part.name[k] : "");
+		result_begin(sb, "records");
+		result_str(sb, "split", k < s->part.n ? s->part.name[k] : "");
 		end(sb, all[k]);
 	}
 	for (size_t k = 0; k < parts && label_field; k++) {
 		for (size_t l = 0; l < labels; l++) {
 			if (!count[k * labels + l])
 				continue;
-			begin(sb, "records");
-			put_name(sb, "split", k < s->part.n ? s->part.name[k] : NULL);
-			put_name(sb, "label_field", label_field);
-			put_name(sb, "label", l < s->label.n ? s->label.name[l] : "");
+			result_begin(sb, "records");
+			result_str(sb, "split", k < s->part.n ? s->part.name[k] : NULL);
+			result_str(sb, "label_field", label_field);
+			result_str(sb, "label", l < s->label.n ? s->label.name[l] : "");
 			end(sb, count[k * labels + l]);
 		}
 	}
@@ -213,12 +198,12 @@ split_count_groups(const struct split_set *s, const char *group_field, struct sb
 			count[side[g]]++;
 	}
 	for (size_t k = 0; k < s->part.n; k++) {
-		begin(sb, "groups");
-		put_name(sb, "split", s->part.name[k]);
+		result_begin(sb, "groups");
+		result_str(sb, "split", s->part.name[k]);
 		end(sb, count[k]);
 	}
-	begin(sb, "groups_straddling");
-	put_name(sb, "group_by", group_field);
+	result_begin(sb, "groups_straddling");
+	result_str(sb, "group_by", group_field);
 	sb_printf(sb, ", \"n\": %zu, \"records_without_group\": %zu", groups, without);
 	end(sb, straddling);
 	free(side);
@@ -230,8 +215,8 @@ void
 split_count_lists(const struct split_file *f, struct sb *sb)
 {
 	for (int k = 0; k < f->parts; k++) {
-		begin(sb, "groups");
-		put_name(sb, "split", f->name[k]);
+		result_begin(sb, "groups");
+		result_str(sb, "split", f->name[k]);
 		end(sb, f->n[k]);
 	}
 }
@@ -252,7 +237,7 @@ split_count_repeated(const struct split_set *s, struct sb *sb)
 		repeated += ids.n == had;
 	}
 	intern_release(&ids);
-	begin(sb, "repeated_ids");
+	result_begin(sb, "repeated_ids");
 	end(sb, repeated);
 	return repeated;
 }
@@ -263,8 +248,8 @@ split_count_mixed(const struct split_set *s, const struct mixed *m, size_t n, st
 	for (; n; n--, m++) {
 		if (!m->real && !m->added)
 			continue;
-		begin(sb, "mixed");
-		put_name(sb, "label", s->label.name[m->label]);
+		result_begin(sb, "mixed");
+		result_str(sb, "label", s->label.name[m->label]);
 		sb_printf(
 		    sb, ", \"real\": %zu, \"generated\": %zu", m->real - m->dropped, m->added);
 		end(sb, m->real - m->dropped + m->added);

@@ -1,10 +1,14 @@
 #include "metric/confusion.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "data/csv.h"
+#include "data/json.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 void
 confusion_init(struct confusion *m, int classes)
@@ -123,4 +127,27 @@ confusion_kappa(const struct confusion *m)
 		expected += (double)row_sum(m, k) / n * ((double)col / n);
 	}
 	return (observed - expected) / (1 - expected);
+}
+
+int
+confusion_csv(const struct confusion *m, const char *const *name, bool shares, const char *path)
+{
+	struct sb sb = { 0 };
+	int rc;
+
+	for (int k = 0; k < m->c; k++) {
+		sb_puts(&sb, k ? "," : "");
+		csv_put(&sb, name[k], strlen(name[k]), ',');
+	}
+	sb_putc(&sb, '\n');
+	for (int i = 0; i < m->c * m->c; i++) {
+		if (shares)
+			json_put_num(&sb, confusion_share(m, i / m->c, i % m->c));
+		else
+			json_put_int(&sb, m->n[i]);
+		sb_putc(&sb, i % m->c == m->c - 1 ? '\n' : ',');
+	}
+	rc = file_write(path, sb.s, sb.len);
+	sb_release(&sb);
+	return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef METRIC_CONFUSION_H
 #define METRIC_CONFUSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct confusion {
@@ -28,5 +29,9 @@ double confusion_balanced_accuracy(
 double confusion_kappa(const struct confusion *);
 /* Element of the matrix whose rows sum to 1; 0 in rows of no items. */
 double confusion_share(const struct confusion *, int truth, int pred);
+/* As CSV, the classes' names as header; with shares each row divided by its sum. 0, or -1 with a
+ * message. */
+int confusion_csv(const struct confusion *, const char *const *name, bool shares,
+    const char *path);
 
 #endif

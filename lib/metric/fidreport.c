@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "data/csv.h"
 #include "data/json.h"
+#include "data/result.h"
 #include "metric/kernel.h"
 
 #include <inttypes.h>
@@ -14,34 +15,23 @@
 /* ---- records --------------------------------------------------------------------------------- */
 
 static void
-put_text(struct sb *sb, const char *key, const char *value)
-{
-	if (!value || !*value)
-		return;
-	sb_printf(sb, ", \"%s\": ", key);
-	json_put_str(sb, value, strlen(value));
-}
-
-static void
-put_num(struct sb *sb, const char *key, double x)
-{
-	if (isnan(x))
-		return;
-	sb_printf(sb, ", \"%s\": ", key);
-	json_put_num(sb, x);
-}
-
-static void
 put_count(struct sb *sb, const char *key, int64_t n)
 {
 	if (n)
 		sb_printf(sb, ", \"%s\": %" PRId64, key, n);
 }
 
+/* What says nothing is left out. */
+static const char *
+said(const char *s)
+{
+	return s && *s ? s : NULL;
+}
+
 static const char *
 either(const char *a, const char *b)
 {
-	return *b ? b : a;
+	return said(*b ? b : a);
 }
 
 void
@@ -51,17 +41,15 @@ fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *re
 	for (size_t i = 0; i < l->n; i++) {
 		const struct fid_value *v = &l->v[i];
 
-		sb_puts(sb, "{\"kind\": \"result\"");
-		put_text(sb, "tool", prog_name());
-		put_text(sb, "metric", fid_metric_name[v->metric]);
-		put_text(sb, "by", v->group ? by : NULL);
-		put_text(sb, "label", v->group);
+		result_begin(sb, fid_metric_name[v->metric]);
+		result_str(sb, "by", v->group ? said(by) : NULL);
+		result_str(sb, "label", said(v->group));
 		sb_puts(sb, ", \"value\": ");
 		json_put_num(sb, v->value);
-		put_num(sb, "std", v->std);
-		put_num(sb, "se", v->se);
-		put_num(sb, "low", v->low);
-		put_num(sb, "high", v->high);
+		result_num(sb, "std", v->std);
+		result_num(sb, "se", v->se);
+		result_num(sb, "low", v->low);
+		result_num(sb, "high", v->high);
 		put_count(sb, "n", v->n);
 		put_count(sb, "n_real", v->n_real);
 		put_count(sb, v->metric == FID_IS ? "splits" : v->metric == FID_KID ? "subsets"
@@ -71,11 +59,11 @@ fidreport_records(struct sb *sb, const struct fid_list *l, const struct fset *re
 		put_count(sb, "dim", gen->d);
 		if (v->singular)
 			sb_puts(sb, ", \"singular\": true");
-		put_text(sb, "embedding_network",
+		result_str(sb, "embedding_network",
 		    either(real->source.network, gen->source.network));
-		put_text(sb, "embedding_preprocess",
+		result_str(sb, "embedding_preprocess",
 		    either(real->source.preprocess, gen->source.preprocess));
-		put_text(sb, "embedding_weights",
+		result_str(sb, "embedding_weights",
 		    either(real->source.weights, gen->source.weights));
 		sb_puts(sb, "}\n");
 	}

@@ -2,8 +2,9 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "data/json.h"
+#include "data/result.h"
 #include "metric/confusion.h"
-#include "metric/result.h"
 #include "metric/roc.h"
 
 #include <math.h>
@@ -159,7 +160,7 @@ write_nsw(const struct classes *c)
 			sb_puts(&sb, "Balanced_Accuracy\n");
 			put_csv_num(&sb, confusion_balanced_accuracy(&c->m), '\n');
 		}
-		rc = i < 2 ? result_matrix(path, number, c->m.c, c->m.n, i == 1)
+		rc = i < 2 ? confusion_csv(&c->m, number, i == 1, path)
 		           : file_write(path, sb.s, sb.len);
 		free(path);
 	}
@@ -193,7 +194,7 @@ label_report(const struct label_scores *s, const struct label_report *how, struc
 	for (int metric = 0; metric < (c.area ? BY_CLASS : ROC_AUC); metric++)
 		put_by_class(&c, metric);
 	if (how->confusion)
-		rc = result_matrix(how->confusion, s->classes.name, c.m.c, c.m.n, false);
+		rc = confusion_csv(&c.m, s->classes.name, false, how->confusion);
 	if (how->nsw && !rc)
 		rc = write_nsw(&c);
 	confusion_release(&c.m);

@@ -15,24 +15,6 @@
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static void
-put_num(struct sb *sb, const char *key, double v)
-{
-	sb_printf(sb, ",\"%s\":", key);
-	json_put_num(sb, v);
-}
-
-/* Ends a record and writes it at once. */
-static void
-say(struct sb *sb)
-{
-	sb_puts(sb, "}\n");
-	fwrite(sb->s, 1, sb->len, stdout);
-	if (fflush(stdout))
-		die("standard output:");
-	sb_release(sb);
-}
-
 /* ---- checkpoints ----------------------------------------------------------------------------- */
 
 static void
@@ -45,8 +27,8 @@ put_state(const struct seg_trainer *t, struct sb *sb)
 	    ",\"waited\":%" PRId64 ",\"stopped\":%s,\"seed\":\"%" PRIu64 "\"", p->epoch,
 	    p->position, p->step, p->loss_n, p->best_step, p->best_epoch, p->waited,
 	    p->stopped ? "true" : "false", t->set.seed);
-	put_num(sb, "loss_sum", p->loss_sum);
-	put_num(sb, "best", p->best); /* null: none yet */
+	json_add_num(sb, "loss_sum", p->loss_sum);
+	json_add_num(sb, "best", p->best); /* null: none yet */
 	sb_puts(sb, "}\n");
 }
 
@@ -81,7 +63,7 @@ config_text(const struct seg_trainer *t, bool whole)
 	seg_model_put(t->model, &sb);
 	if (whole) {
 		sb_printf(&sb, ",\"monitor\":\"%s\"", t->set.monitor);
-		put_num(&sb, "value", t->at.best);
+		json_add_num(&sb, "value", t->at.best);
 		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",%s", t->at.step,
 		    t->at.epoch, t->set.provenance);
 	}
@@ -158,11 +140,11 @@ save(struct seg_trainer *t, bool best)
 	    (best && ckpt_link(t->set.run, "best", name)) || ckpt_prune(t->set.run, t->set.keep))
 		die("%s", errmsg());
 	sb_printf(&sb, "{\"kind\":\"checkpoint\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
-	    ",\"best\":%s,\"model\":", t->at.step, t->at.epoch, best ? "true" : "false");
+	    ",\"best\":%s", t->at.step, t->at.epoch, best ? "true" : "false");
 	free(name);
 	name = xasprintf("%s/checkpoint-%" PRId64, t->set.run, t->at.step);
-	json_put_str(&sb, name, strlen(name));
-	say(&sb);
+	json_add_str(&sb, "model", name);
+	json_say(&sb);
 	free(name);
 }
 
@@ -274,15 +256,15 @@ say_step(struct seg_trainer *t, double lr, const struct tensor *norm)
 
 	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
 	    t->at.epoch);
-	put_num(&sb, "loss", loss);
-	put_num(&sb, "lr", lr);
+	json_add_num(&sb, "loss", loss);
+	json_add_num(&sb, "lr", lr);
 	if (norm)
-		put_num(&sb, "grad_norm", tensor_item(norm));
-	put_num(&sb, "images_per_s",
+		json_add_num(&sb, "grad_norm", tensor_item(norm));
+	json_add_num(&sb, "images_per_s",
 	    now > t->since ? round(1e3 * (double)t->images / (now - t->since)) / 1e3 : 0);
 	if (t->set.train_metrics)
 		seg_put_scores(t->model, &t->train_stats, &sb);
-	say(&sb);
+	json_say(&sb);
 	t->since = now;
 	t->images = 0;
 }
@@ -414,13 +396,13 @@ judge(struct seg_trainer *t, int split, const char *kind, double *value, bool *u
 		    "{\"kind\":\"%s\",\"split\":\"%s\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
 		    ",\"n\":%zu",
 		    kind, split_set_name[split], t->at.step, t->at.epoch, t->view[split].n);
-		put_num(&sb, "loss", loss);
+		json_add_num(&sb, "loss", loss);
 		if (split == SET_VALIDATION && t->at.loss_n)
-			put_num(&sb, "train_loss", t->at.loss_sum / (double)t->at.loss_n);
+			json_add_num(&sb, "train_loss", t->at.loss_sum / (double)t->at.loss_n);
 		seg_put_scores(t->model, &st, &sb);
-		put_num(&sb, "images_per_s",
+		json_add_num(&sb, "images_per_s",
 		    round(1e3 * (double)t->view[split].n / (now_s() - start)) / 1e3);
-		say(&sb);
+		json_say(&sb);
 	}
 	seg_stats_release(&st);
 	return r;
@@ -473,16 +455,16 @@ result(struct seg_trainer *t)
 		r = params_load_file(&t->model->net.ps, weights, 0) ||
 		    judge(t, SET_TEST, "eval", &v, &up) ? -1 : 0;
 	if (!r) {
-		sb_puts(&sb, "{\"kind\":\"result\",\"model\":");
-		json_put_str(&sb, best, strlen(best));
+		sb_puts(&sb, "{\"kind\":\"result\"");
+		json_add_str(&sb, "model", best);
 		sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64 ",\"best_step\":%" PRId64
 		    ",\"best_epoch\":%" PRId64 ",\"stopped_early\":%s,\"metric\":\"%s\"",
 		    t->at.step, t->at.epoch, t->at.best_step, t->at.best_epoch,
 		    t->at.stopped ? "true" : "false", t->set.monitor);
-		put_num(&sb, "value", t->at.best);
+		json_add_num(&sb, "value", t->at.best);
 		if (t->view[SET_TEST].n)
-			put_num(&sb, "test_value", v);
-		say(&sb);
+			json_add_num(&sb, "test_value", v);
+		json_say(&sb);
 	}
 	free(best);
 	free(weights);

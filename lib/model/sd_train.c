@@ -15,30 +15,6 @@ static const double least_scale = 1.0 / 16384;
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-void
-sd_put_num(struct sb *sb, const char *key, double v)
-{
-	sb_printf(sb, ",\"%s\":", key);
-	json_put_num(sb, v);
-}
-
-void
-sd_put_text(struct sb *sb, const char *key, const char *s)
-{
-	sb_printf(sb, ",\"%s\":", key);
-	json_put_str(sb, s, strlen(s));
-}
-
-void
-sd_say(struct sb *sb)
-{
-	sb_puts(sb, "}\n");
-	fwrite(sb->s, 1, sb->len, stdout);
-	if (fflush(stdout))
-		die("standard output:");
-	sb_release(sb);
-}
-
 /* Keeps a batch's errors on the device until they are wanted. */
 static void
 note_losses(struct sd_train *t, struct tensor *errors, const struct sd_batch *b)
@@ -105,23 +81,23 @@ say_step(struct sd_train *t, double lr, const struct tensor *norm, bool good)
 
 	sb_printf(&sb, "{\"kind\":\"step\",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step,
 	    t->at.epoch);
-	sd_put_num(&sb, "loss", loss);
-	sd_put_num(&sb, "lr", lr);
-	sd_put_num(&sb, "grad_norm", tensor_item(norm));
+	json_add_num(&sb, "loss", loss);
+	json_add_num(&sb, "lr", lr);
+	json_add_num(&sb, "grad_norm", tensor_item(norm));
 	plot(t, "train_loss", loss);
 	plot(t, "lr", lr);
 	plot(t, "grad_norm", tensor_item(norm));
 	if (t->feed.view.prior) {
-		sd_put_num(&sb, "instance_loss", part[0]);
-		sd_put_num(&sb, "prior_loss", part[1]);
+		json_add_num(&sb, "instance_loss", part[0]);
+		json_add_num(&sb, "prior_loss", part[1]);
 	}
 	if (t->step.scaled) {
-		sd_put_num(&sb, "loss_scale", t->step.scale.scale);
+		json_add_num(&sb, "loss_scale", t->step.scale.scale);
 		sb_printf(&sb, ",\"skipped\":%s", good ? "false" : "true");
 	}
-	sd_put_num(&sb, "images_per_s",
+	json_add_num(&sb, "images_per_s",
 	    now > t->since ? round(1e3 * (double)t->images / (now - t->since)) / 1e3 : 0);
-	sd_say(&sb);
+	json_say(&sb);
 	t->since = now;
 	t->images = 0;
 }
@@ -320,12 +296,12 @@ result(const struct sd_train *t)
 
 	gpu_mem(&mem);
 	sb_puts(&sb, "{\"kind\":\"result\"");
-	sd_put_text(&sb, "model", t->set.run);
+	json_add_str(&sb, "model", t->set.run);
 	sb_printf(&sb, ",\"step\":%" PRId64 ",\"epoch\":%" PRId64, t->at.step, t->at.epoch);
 	if (t->at.loss_n)
-		sd_put_num(&sb, "loss", t->at.loss_sum / (double)t->at.loss_n);
+		json_add_num(&sb, "loss", t->at.loss_sum / (double)t->at.loss_n);
 	sb_printf(&sb, ",\"memory_bytes\":%" PRIu64, mem.peak_all);
-	sd_say(&sb);
+	json_say(&sb);
 }
 
 int

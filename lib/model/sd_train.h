@@ -103,10 +103,6 @@ int sd_train_finish(struct sd_train *);
 int sd_train_single(struct sd_train *);
 /* Pictures and the loss on held-out images. 1: a signal asks to stop. */
 int sd_train_judge(struct sd_train *);
-/* Members of records; say ends one and writes it at once. */
-void sd_put_num(struct sb *, const char *key, double);
-void sd_put_text(struct sb *, const char *key, const char *);
-void sd_say(struct sb *);
 /* Reads the losses that are still on the device; their mean, and part[0], part[1]: of own and of
  * class images (each divided by the batches). */
 double sd_train_losses(struct sd_train *, double part[2]);

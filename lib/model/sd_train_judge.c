@@ -57,10 +57,10 @@ keep_picture(struct sd_train *t, const struct image *im, int p, int k)
 	if (!r) {
 		sb_printf(&sb, "{\"kind\":\"eval\",\"step\":%" PRId64 ",\"epoch\":%" PRId64,
 		    t->at.step, t->at.epoch);
-		sd_put_text(&sb, t->p->has[SD_CLASSES] ? "label" : "text", t->set.prompts[p]);
+		json_add_str(&sb, t->p->has[SD_CLASSES] ? "label" : "text", t->set.prompts[p]);
 		sb_printf(&sb, ",\"seed\":%" PRIu64, t->set.seed + (uint64_t)k);
-		sd_put_text(&sb, "file_name", path);
-		sd_say(&sb);
+		json_add_str(&sb, "file_name", path);
+		json_say(&sb);
 	}
 	free(path);
 	return r;
@@ -76,8 +76,8 @@ keep_sheet(const struct sd_train *t, const struct sheet *sheet)
 	if (!r) {
 		sb_printf(&sb, "{\"kind\":\"eval\",\"step\":%" PRId64 ",\"epoch\":%" PRId64
 		    ",\"n\":%d", t->at.step, t->at.epoch, t->set.nprompts * t->set.images);
-		sd_put_text(&sb, "sheet_file_name", path);
-		sd_say(&sb);
+		json_add_str(&sb, "sheet_file_name", path);
+		json_say(&sb);
 	}
 	free(path);
 	return r;
@@ -201,8 +201,8 @@ held_out(struct sd_train *t)
 		    "{\"kind\":\"eval\",\"split\":\"validation\",\"step\":%" PRId64
 		    ",\"epoch\":%" PRId64 ",\"n\":%zu",
 		    t->at.step, t->at.epoch, d->n);
-		sd_put_num(&sb, "loss", sum / (double)d->n);
-		sd_say(&sb);
+		json_add_num(&sb, "loss", sum / (double)d->n);
+		json_say(&sb);
 		if (t->board.fp)
 			r = tfevents_scalar(&t->board, "valid_loss", t->at.step,
 			    sum / (double)d->n);

@@ -25,8 +25,8 @@ put_state(const struct sd_train *t, struct sb *sb)
 	    ",\"judged\":%" PRId64 ",\"loss_n\":%" PRId64 ",\"batches\":%" PRId64
 	    ",\"scale_good\":%" PRId64 ",\"seed\":\"%" PRIu64 "\"", p->epoch, p->position, p->step,
 	    p->judged, p->loss_n, t->batches, t->step.scale.good, t->set.seed);
-	sd_put_num(sb, "loss_sum", p->loss_sum);
-	sd_put_num(sb, "loss_scale", t->step.scale.scale);
+	json_add_num(sb, "loss_sum", p->loss_sum);
+	json_add_num(sb, "loss_scale", t->step.scale.scale);
 	sb_puts(sb, "}\n");
 }
 
@@ -173,8 +173,8 @@ sd_train_save(struct sd_train *t)
 		die("%s", errmsg());
 	sb_printf(&sb, "{\"kind\":\"checkpoint\",\"step\":%" PRId64 ",\"epoch\":%" PRId64,
 	    t->at.step, t->at.epoch);
-	sd_put_text(&sb, "model", path);
-	sd_say(&sb);
+	json_add_str(&sb, "model", path);
+	json_say(&sb);
 	free(path);
 	free(name);
 }

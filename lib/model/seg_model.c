@@ -65,8 +65,8 @@ seg_model_put(const struct seg_model *m, struct sb *sb)
 	segnet_config_put(&m->net.cfg, sb);
 	sb_puts(sb, "},\"input\":{");
 	seg_spec_put(&m->spec, sb);
-	sb_puts(sb, "},\"threshold\":");
-	json_put_num(sb, m->threshold);
+	sb_putc(sb, '}');
+	json_add_num(sb, "threshold", m->threshold);
 }
 
 struct tensor *

@@ -272,10 +272,9 @@ provenance_put(struct sb *sb, int argc, char *const *argv, uint64_t seed)
 			sb_putc(sb, ',');
 		json_put_str(sb, argv[i], strlen(argv[i]));
 	}
-	sb_puts(sb, "],\"device\":");
-	json_put_str(sb, g->name, strlen(g->name));
-	sb_puts(sb, ",\"driver\":");
-	json_put_str(sb, g->driver, strlen(g->driver));
+	sb_putc(sb, ']');
+	json_add_str(sb, "device", g->name);
+	json_add_str(sb, "driver", g->driver);
 	sb_printf(sb, ",\"seed\":%" PRIu64, seed);
 }
 

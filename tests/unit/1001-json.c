@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -521,6 +522,31 @@ members(void **state)
 	json_release(&j);
 }
 
+static void
+members_written(void **state)
+{
+	struct sb sb = { 0 };
+	char line[64] = "";
+	FILE *f = tmpfile();
+	int out = dup(1);
+
+	(void)state;
+	sb_puts(&sb, "{\"i\":1");
+	json_add_str(&sb, "s", "\"x\"");
+	json_add_num(&sb, "x", 0.5);
+	json_add_num(&sb, "none", NAN);
+	fflush(stdout);
+	assert_true(f && out >= 0 && dup2(fileno(f), 1) == 1);
+	json_say(&sb);
+	dup2(out, 1);
+	close(out);
+	assert_null(sb.s);
+	rewind(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	assert_string_equal(line, "{\"i\":1,\"s\":\"\\\"x\\\"\",\"x\":0.5,\"none\":null}\n");
+}
+
 int
 main(void)
 {
@@ -537,6 +563,7 @@ main(void)
 		cmocka_unit_test(strings_written_are_json),
 		cmocka_unit_test(numbers_are_shortest_and_read_back),
 		cmocka_unit_test(numbers_look_plain),
+		cmocka_unit_test(members_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
