@@ -4,6 +4,8 @@
  * that the ceilings allow (the larger of arithmetic and memory) over the time taken. With words,
  * only the cases whose name holds one of them.
  */
+#include "stat.h"
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/opt.h"
@@ -254,11 +256,11 @@ run(const struct bench *b)
 static void
 dispatches(void)
 {
-	enum { CALLS = 1000 };
-	double t[9];
+	enum { CALLS = 1000, RUNS = 9 };
+	double t[RUNS];
 
 	scope_open();
-	for (int r = 0; r < 9; r++) {
+	for (int r = 0; r < RUNS; r++) {
 		struct tensor *x = tensor_full(F32, 1, (int64_t[]){ 64 }, 1);
 
 		gpu_wait();
@@ -271,16 +273,8 @@ dispatches(void)
 		t[r] = now_s() - t[r];
 	}
 	scope_close();
-	for (int i = 0; i < 9; i++)
-		for (int j = i + 1; j < 9; j++)
-			if (t[j] < t[i]) {
-				double x = t[i];
-
-				t[i] = t[j];
-				t[j] = x;
-			}
-	printf("%-30s %d in a chain: %.1f us each (median of 9)\n", "small dispatches", CALLS,
-	    1e6 * t[4] / CALLS);
+	printf("%-30s %d in a chain: %.1f us each (median of %d)\n", "small dispatches", CALLS,
+	    1e6 * median(t, RUNS) / CALLS, RUNS);
 }
 
 int

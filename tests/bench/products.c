@@ -8,6 +8,8 @@
  * (TYPE f32, f16 or bf16; padding K / 2) and writes "wall cpu", in seconds: cpu is what all threads
  * of this process took together. A line seen before finds its tensors and kernels ready.
  */
+#include "stat.h"
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/opt.h"
@@ -18,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char *device;
 static const struct opt table[] = {
@@ -32,15 +33,6 @@ static struct job {
 	struct conv geo;
 } *jobs;
 static size_t njobs, capjobs;
-
-static double
-cpu_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static struct tensor *
 rnd(enum dtype d, int ndim, const int64_t *dim)

@@ -4,6 +4,8 @@
  * x S, the median after one step to warm up, as a record; with the processor's seconds (all
  * threads), which other load does not stretch. Weights are random.
  */
+#include "stat.h"
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/opt.h"
@@ -15,7 +17,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static struct {
 	const char *device, *model;
@@ -35,23 +36,6 @@ static const struct opt table[] = {
 	{ 0, "checkpointing", OPT_FLAG, &o.checkpointing, NULL, "compute activations anew", 0, 0 },
 	{ 0 },
 };
-
-static int
-by_value(const void *a, const void *b)
-{
-	const double *p = a, *q = b;
-
-	return (*p > *q) - (*p < *q);
-}
-
-static double
-cpu_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 step(struct sd_step *s, const struct sd_config *c)
@@ -111,14 +95,12 @@ main(int argc, char **argv)
 		wall[i] = now_s() - w;
 		cpu[i] = cpu_s() - p;
 	}
-	qsort(wall, (size_t)o.runs, sizeof(*wall), by_value);
-	qsort(cpu, (size_t)o.runs, sizeof(*cpu), by_value);
 	gpu_mem(&mem);
 	printf(
 	    "{\"kind\":\"bench\",\"what\":\"training step of a U-Net\",\"model\":\"%s\",\"batch\":%"
 	    PRId64 ",\"side\":%" PRId64 ",\"elapsed_s\":%.3f,\"cpu_s\":%.3f,\"memory_bytes\":%"
 	    PRIu64 "}\n",
-	    o.model, o.batch, o.side, wall[o.runs / 2], cpu[o.runs / 2], mem.peak_all);
+	    o.model, o.batch, o.side, median(wall, o.runs), median(cpu, o.runs), mem.peak_all);
 	sd_step_release(&s);
 	noise_schedule_release(&schedule);
 	unet_release(&net);

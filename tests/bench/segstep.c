@@ -3,6 +3,8 @@
  * training step of a segmentation net (forward, loss, backward, Adam), the median after one step to
  * warm up, as a record. The peer is `smp_torch.py step N S`.
  */
+#include "stat.h"
+
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -30,14 +32,6 @@ static const struct opt table[] = {
 	{ 'n', "runs", OPT_INT, &o.runs, "N", "timed steps", 1, 1000 },
 	{ 0 },
 };
-
-static int
-by_value(const void *a, const void *b)
-{
-	const double *p = a, *q = b;
-
-	return (*p > *q) - (*p < *q);
-}
 
 static double
 step(struct segnet *net, struct optim *opt, struct tensor *x, struct tensor *y)
@@ -80,10 +74,9 @@ main(int argc, char **argv)
 	step(&net, &opt, x, y);
 	for (int64_t i = 0; i < o.runs; i++)
 		t[i] = step(&net, &opt, x, y);
-	qsort(t, (size_t)o.runs, sizeof(*t), by_value);
 	printf("{\"kind\":\"bench\",\"name\":\"%s %s, %lld x %lld x %lld\",\"step_s\":%.4g}\n",
 	    o.arch, o.encoder, (long long)o.batch, (long long)o.side, (long long)o.side,
-	    t[o.runs / 2]);
+	    median(t, o.runs));
 	scope_close();
 	optim_release(&opt);
 	segnet_release(&net);
