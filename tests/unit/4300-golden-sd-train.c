@@ -123,48 +123,117 @@ relative(double a, double b)
 	return b != 0 ? fabs(a - b) / fabs(b) : fabs(a);
 }
 
-/* Every gradient of the first batch: in full where a file has them, and by its norm. */
-static void
-gradients(const struct json *j, int run, const char *name, struct params *ps)
+static double
+norm_of(const float *v, int64_t n)
 {
-	char *file = file_of(name, "grads_step0");
-	char *path = path_join(root, file);
-	int norms = json_get(j, run, "grad0_norm_per_tensor_fp64");
-	struct safetensors st;
-	bool full = file_exists(path);
-	double worst = 0, worst_norm = 0, d2 = 0, s2 = 0;
+	double sum = 0;
 
-	if (full && st_open(&st, path))
-		die("%s", errmsg());
+	for (int64_t i = 0; i < n; i++)
+		sum += (double)v[i] * v[i];
+	return sqrt(sum);
+}
+
+/* How far many tensors together are from what is wanted. */
+struct gap {
+	double d2, s2; /* squared norms: of got - want, of want - was */
+	double most;   /* the largest |got - want| */
+	int64_t n;
+};
+
+/* was: NULL for zeros */
+static void
+gap_add(struct gap *g, const float *got, const float *want, const float *was, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		double d = (double)got[i] - want[i], s = (double)want[i] - (was ? was[i] : 0);
+
+		g->d2 += d * d;
+		g->s2 += s * s;
+		g->most = worse(g->most, fabs(d));
+	}
+	g->n += n;
+}
+
+static void
+gap_check_update(const struct gap *g, const char *what)
+{
+	char word[80];
+
+	snprintf(word, sizeof(word), "%s: w10 - w0 of %lld weights", what, (long long)g->n);
+	gold_check(word, sqrt(g->d2 / g->s2), 2e-3);
+	snprintf(word, sizeof(word), "%s: largest difference", what);
+	gold_check(word, g->most, 7e-5);
+}
+
+/* A pair's matrix in the files' names of gradients. */
+static char *
+peft_name(const char *name)
+{
+	size_t n = strlen(name) - strlen(".weight");
+
+	return xasprintf("%.*s.default.weight", (int)n, name);
+}
+
+/* Every gradient against the file's, which has PEFT's names or ours. */
+static void
+gradients(const struct safetensors *st, const struct params *ps, bool peft)
+{
+	struct gap all = { 0 };
+	double worst = 0;
+
 	for (int i = 0; i < ps->n; i++) {
 		const struct param *p = ps->p[i];
-		float *g = xmalloc((size_t)p->n * sizeof(*g)), *want;
-		double sum = 0;
+		char *name = peft ? peft_name(p->name) : xstrdup(p->name);
+		float *want = gold_f32(st, name, NULL), *g = xmalloc((size_t)p->n * sizeof(*g));
 
 		params_get_grad(p, g);
-		for (int64_t k = 0; k < p->n; k++)
-			sum += (double)g[k] * g[k];
-		if (norms >= 0)
-			worst_norm =
-			    worse(worst_norm, relative(sqrt(sum), gold_num(j, norms, p->name)));
-		if (full) {
-			want = gold_f32(&st, p->name, NULL);
-			worst = worse(worst, gold_rel_l2(g, want, (size_t)p->n));
-			for (int64_t k = 0; k < p->n; k++) {
-				d2 += ((double)g[k] - want[k]) * ((double)g[k] - want[k]);
-				s2 += (double)want[k] * want[k];
-			}
-			free(want);
-		}
+		gap_add(&all, g, want, NULL, p->n);
+		/* those of a pair's A are zero while B is */
+		worst = worse(worst, gold_rel_l2(g, want, (size_t)p->n));
+		free(name);
+		free(want);
 		free(g);
 	}
-	if (full) {
-		gold_check("gradients of step 0, all", sqrt(d2 / s2), 1e-4);
-		gold_check("gradients of step 0, worst tensor", worst, 1e-4);
+	if (st->n != ps->n)
+		die("%s: %d gradients, %d trained", st->path, st->n, ps->n);
+	gold_check("gradients of step 0, all", sqrt(all.d2 / all.s2), 1e-4);
+	gold_check("gradients of step 0, worst tensor", worst, 1e-4);
+}
+
+static void
+gradient_norms(const struct json *j, int norms, const struct params *ps)
+{
+	double worst = 0;
+
+	for (int i = 0; i < ps->n; i++) {
+		const struct param *p = ps->p[i];
+		float *g = xmalloc((size_t)p->n * sizeof(*g));
+
+		params_get_grad(p, g);
+		worst = worse(worst, relative(norm_of(g, p->n), gold_num(j, norms, p->name)));
+		free(g);
+	}
+	gold_check("their norms, worst tensor", worst, 1e-4);
+}
+
+/* Gradients of the first batch: in full where a file has them, and by their norms where runs.json
+ * has those. */
+static void
+first_gradients(const struct json *j, int run, const char *name, const struct params *ps, bool low)
+{
+	char *file =
+	    low ? xstrdup("train/lora_grads_step0.safetensors") : file_of(name, "grads_step0");
+	char *path = path_join(root, file);
+	int norms = low ? -1 : json_get(j, run, "grad0_norm_per_tensor_fp64");
+	struct safetensors st;
+
+	if (low || file_exists(path)) {
+		gold_read(&st, root, file);
+		gradients(&st, ps, low);
 		st_close(&st);
 	}
 	if (norms >= 0)
-		gold_check("their norms, worst tensor", worst_norm, 1e-4);
+		gradient_norms(j, norms, ps);
 	free(path);
 	free(file);
 }
@@ -175,9 +244,7 @@ update(const char *file, const char *what, const struct params *ps, const struct
 {
 	char *path = path_join(root, file);
 	struct safetensors st;
-	double d2 = 0, s2 = 0, most = 0;
-	int64_t n = 0;
-	char word[80];
+	struct gap all = { 0 };
 
 	if (!file_exists(path)) {
 		free(path);
@@ -195,22 +262,12 @@ update(const char *file, const char *what, const struct params *ps, const struct
 		first = gold_f32(w0, p->name, NULL);
 		got = xmalloc((size_t)p->n * sizeof(*got));
 		params_get(p, got);
-		for (int64_t k = 0; k < p->n; k++) {
-			double d = (double)got[k] - want[k], s = (double)want[k] - first[k];
-
-			d2 += d * d;
-			s2 += s * s;
-			most = worse(most, fabs(d));
-		}
-		n += p->n;
+		gap_add(&all, got, want, first, p->n);
 		free(want);
 		free(got);
 		free(first);
 	}
-	snprintf(word, sizeof(word), "%s: w10 - w0 of %lld weights", what, (long long)n);
-	gold_check(word, sqrt(d2 / s2), 2e-3);
-	snprintf(word, sizeof(word), "%s: largest difference", what);
-	gold_check(word, most, 7e-5);
+	gap_check_update(&all, what);
 	st_close(&st);
 	free(path);
 }
@@ -226,14 +283,12 @@ final_norms(const struct json *j, int run, const struct params *ps)
 	for (int i = 0; i < ps->n && list >= 0; i++) {
 		const struct param *p = ps->p[i];
 		float *w = xmalloc((size_t)p->n * sizeof(*w));
-		double sum = 0, want;
+		double want;
 
 		params_get(p, w);
-		for (int64_t k = 0; k < p->n; k++)
-			sum += (double)w[k] * w[k];
 		if (json_num(j, json_at(j, json_get(j, list, p->name), 0), &want))
 			die("%s: %s", p->name, errmsg());
-		worst = worse(worst, relative(sqrt(sum), want));
+		worst = worse(worst, relative(norm_of(w, p->n), want));
 		free(w);
 	}
 	if (list >= 0)
@@ -334,50 +389,6 @@ loss_of(const struct sd_step *s, struct tensor *errors, const int *t, int prior,
 
 /* ---- runs of LoRA ---------------------------------------------------------------------------- */
 
-/* A pair's matrix in the files' names of gradients. */
-static char *
-peft_name(const char *name)
-{
-	size_t n = strlen(name) - strlen(".weight");
-
-	return xasprintf("%.*s.default.weight", (int)n, name);
-}
-
-static void
-lora_gradients(const struct params *ps)
-{
-	char *path = path_join(root, "train");
-	struct safetensors st;
-	double worst = 0, d2 = 0, s2 = 0;
-
-	gold_read(&st, path, "lora_grads_step0.safetensors");
-	for (int i = 0; i < ps->n; i++) {
-		const struct param *p = ps->p[i];
-		char *name = peft_name(p->name);
-		float *want = gold_f32(&st, name, NULL), *g = xmalloc((size_t)p->n * sizeof(*g));
-		double s = 0, d = 0;
-
-		params_get_grad(p, g);
-		for (int64_t k = 0; k < p->n; k++) {
-			s += (double)want[k] * want[k];
-			d += ((double)g[k] - want[k]) * ((double)g[k] - want[k]);
-		}
-		/* those of A are zero while B is */
-		worst = worse(worst, s > 0 ? sqrt(d / s) : sqrt(d));
-		s2 += s;
-		d2 += d;
-		free(name);
-		free(want);
-		free(g);
-	}
-	if (st.n != ps->n)
-		die("%s: %d gradients, %d trained", st.path, st.n, ps->n);
-	gold_check("gradients of step 0, all", sqrt(d2 / s2), 1e-4);
-	gold_check("gradients of step 0, worst tensor", worst, 1e-4);
-	st_close(&st);
-	free(path);
-}
-
 /* What is read of a file, against the pairs that are trained; first: what they began with. */
 static void
 lora_update(const char *dir, const struct lora *l, const struct lora_file *first)
@@ -385,7 +396,7 @@ lora_update(const char *dir, const struct lora *l, const struct lora_file *first
 	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
 	char *path = path_join(root, dir);
 	struct lora_file f;
-	double d2 = 0, s2 = 0, most = 0;
+	struct gap all = { 0 };
 
 	if (lora_open(&f, path, net))
 		die("%s", errmsg());
@@ -403,18 +414,11 @@ lora_update(const char *dir, const struct lora *l, const struct lora_file *first
 			float *got = xmalloc((size_t)m->n * sizeof(*got));
 
 			params_get(m, got);
-			for (int64_t x = 0; x < m->n; x++) {
-				double d = (double)got[x] - want[x], s = (double)want[x] - was[x];
-
-				d2 += d * d;
-				s2 += s * s;
-				most = worse(most, fabs(d));
-			}
+			gap_add(&all, got, want, was, m->n);
 			free(got);
 		}
 	}
-	gold_check("LoRA: w10 - w0", sqrt(d2 / s2), 2e-3);
-	gold_check("LoRA: largest difference", most, 7e-5);
+	gap_check_update(&all, "LoRA");
 	lora_close(&f);
 	free(path);
 }
@@ -465,10 +469,9 @@ run(const struct json *j, int r, const char *name)
 			parts = worse(parts, relative(part[1], listed(j, r, "prior_loss", i)));
 		}
 		if (sd_step_due(&s)) {
-			if (updates == 0 && low)
-				lora_gradients(&lora.ps);
-			else if (updates == 0)
-				gradients(j, r, name, &model.unet.ps);
+			if (updates == 0)
+				first_gradients(
+				    j, r, name, low ? &lora.ps : &model.unet.ps, low);
 			sd_step_update(&s, listed(j, r, "lr", updates), &n);
 			norm = worse(norm, relative(tensor_item(n),
 			    listed(j, r, "grad_norms_before_clip", updates)));

@@ -98,7 +98,6 @@ main(void)
 {
 	struct safetensors stored, st, want;
 	char path[] = "/tmp/phantom-inception-XXXXXX";
-	int fd;
 
 	set = gold_open("inception");
 	if (!set)
@@ -114,10 +113,7 @@ main(void)
 	gpu_open(NULL);
 	gold_read(&stored, set, "bn_stats.safetensors");
 	recipe_read(&st, set, "recipe_manifest.json", &stored);
-	fd = mkstemp(path);
-	if (fd < 0 || close(fd) || st_write(path, st.t, st.n, NULL))
-		die("%s: %s", path, errmsg());
-	on_exit_unlink(path);
+	recipe_write(path, &st);
 	gold_read(&want, set, "features8.safetensors");
 	/* relative L2; seen 2e-6 at most */
 	check_features(&want, path, "inception", NULL, "pool3_2048", "logits_unbiased_1008", 1e-4);

@@ -56,7 +56,7 @@ main(void)
 	struct safetensors stored, st;
 	struct fid_list list = { 0 };
 	struct json j, jp;
-	int fd, is, k5;
+	int is, k5;
 
 	if (!set)
 		return 0;
@@ -66,10 +66,7 @@ main(void)
 	gold_json(&j, &text, set, "expected.json");
 	gold_read(&stored, set, "bn_stats.safetensors");
 	recipe_read(&st, set, "recipe_manifest.json", &stored);
-	fd = mkstemp(path);
-	if (fd < 0 || close(fd) || st_write(path, st.t, st.n, NULL))
-		die("%s: %s", path, errmsg());
-	on_exit_unlink(path);
+	recipe_write(path, &st);
 
 	measure(set, "inception", path, &how, &list);
 	/* observed: 7e-8, 9e-9, 5e-8; the set asks for 1e-3, 1e-4, 1e-4 */

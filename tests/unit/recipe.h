@@ -7,6 +7,8 @@
 
 #include "base/rng.h"
 
+#include <unistd.h>
+
 static inline void
 recipe(const char *name, uint64_t seed, float a, float b, float *v, int64_t n)
 {
@@ -67,6 +69,17 @@ recipe_read(struct safetensors *st, const char *dir, const char *manifest,
 			data[i] = f16_to_f32(f32_to_f16(data[i]));
 		s->data = data;
 	}
+}
+
+/* The tensors in a file of their own, which goes when the program ends; path: of mkstemp. */
+static inline void
+recipe_write(char *path, const struct safetensors *st)
+{
+	int fd = mkstemp(path);
+
+	if (fd < 0 || close(fd) || st_write(path, st->t, st->n, NULL))
+		die("%s: %s", path, errmsg());
+	on_exit_unlink(path);
 }
 
 #endif
