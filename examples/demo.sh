@@ -9,18 +9,12 @@
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 inception='' dir=''
+. "$top/examples/lib.sh"
 
 usage() {
 	[ $# = 0 ] || echo "demo: $*" >&2
 	echo "usage: demo.sh [--inception FILE|DIR] [DIR]" >&2
 	exit 2
-}
-# a name that holds wherever we go
-absolute() {
-	case $1 in
-	/*) printf '%s\n' "$1" ;;
-	*) printf '%s/%s\n' "$PWD" "$1" ;;
-	esac
 }
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -42,7 +36,7 @@ done
 images=${IMAGES:-1500} epochs=${EPOCHS:-6} # masks
 singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-600} samples=${SAMPLES:-200}
 sampling=${SAMPLING:-12} model=${MODEL:-small}
-[ -z "$inception" ] || inception=$(absolute "$inception")
+absolute_in inception
 dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
 
 # what an earlier run left is replaced, what is somebody's is not

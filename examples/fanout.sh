@@ -15,10 +15,8 @@ command -v parallel >/dev/null || {
 	exit 2
 }
 top=$(cd "${0%/*}/.." && pwd)
-at() {
-	echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
-}
-model=$(at "$1") prompts=$(at "$2") real=$(at "$3")
+. "$top/examples/lib.sh"
+model=$(absolute "$1") prompts=$(absolute "$2") real=$(absolute "$3")
 dir=${4:-$top/build/fanout}
 n=${N:-2}
 PATH=$top/bin:$PATH

@@ -15,13 +15,11 @@ set -eu
 	exit 2
 }
 top=$(cd "${0%/*}/.." && pwd)
-data=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+. "$top/examples/lib.sh"
+data=$(absolute "$1")
 dir=${2:-$top/build/mep}
 clusters=${CLUSTERS:-4} steps=${STEPS:-600} images=${IMAGES:-8}
-for v in MODEL DINO INCEPTION; do # files named from here
-	eval "f=\${$v-}"
-	[ -z "$f" ] || eval "$v=\$(cd \"\$(dirname \"\$f\")\" && pwd)/\$(basename \"\$f\")"
-done
+absolute_in MODEL DINO INCEPTION
 PATH=$top/bin:$PATH
 
 rm -rf "$dir"

@@ -12,13 +12,11 @@ set -eu
 	exit 2
 }
 top=$(cd "${0%/*}/.." && pwd)
+. "$top/examples/lib.sh"
 [ "$1" = - ] || annotations=$(cd "$1" && pwd)
 dir=${2:-$top/build/nsw}
 phases=${PHASES:-t2,t4} steps=${STEPS:-300} images=${IMAGES:-8}
-for v in DOWNLOADS MODEL INCEPTION; do # files named from here
-	eval "f=\${$v-}"
-	[ -z "$f" ] || eval "$v=\$(cd \"\$(dirname \"\$f\")\" && pwd)/\$(basename \"\$f\")"
-done
+absolute_in DOWNLOADS MODEL INCEPTION
 PATH=$top/bin:$PATH
 
 rm -rf "$dir"

@@ -12,7 +12,8 @@ set -eu
 	exit 2
 }
 top=$(cd "${0%/*}/.." && pwd)
-archive=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+. "$top/examples/lib.sh"
+archive=$(absolute "$1")
 dir=${2:-$top/build/nuclei}
 PATH=$top/bin:$PATH
 
