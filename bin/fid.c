@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "metric/feature_cache.h"
 #include "metric/feature_images.h"
+#include "metric/feature_moments.h"
 #include "metric/fidimages.h"
 #include "metric/fidreport.h"
 #include "metric/fidscore.h"

@@ -75,17 +75,9 @@ void fset_release(struct fset *);
 /* Shares of classes from a matrix of logits, a row for each of the set. -1 with a message. */
 int fset_read_logits(struct fset *, const char *path);
 
-/* A file of statistics; -1 with a message. write: the set's mean and covariance, and what made
- * them. */
-int fset_read_moments(struct fset *, const char *path);
-int fset_write_moments(const struct moments *, const struct fset_source *, const char *path);
 /* Are both from the same network, prepared the same way? -1 with a message if they say otherwise.
  * *known: both do say. */
 int fset_same_source(const struct fset *, const struct fset *, bool *known);
-/* The mean and covariance: of the rows, or as read. -1 with a message. */
-struct gauss;
-int fset_gauss(const struct fset *, int ddof, struct gauss *);
-
 /* For what reads images: room for n rows of d, and the loss of rows whose flag is set. */
 void fset_alloc(struct fset *, int64_t d);
 void fset_drop(struct fset *, const bool *gone);

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "metric/frechet.h"
+#include "metric/feature_moments.h"
 #include "metric/kernel.h"
 
 #include <inttypes.h>

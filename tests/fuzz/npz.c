@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "data/npy.h"
 #include "data/npz.h"
-#include "metric/features.h"
+#include "metric/feature_moments.h"
 #include "run.h"
 
 #include <math.h>
