@@ -5,10 +5,11 @@
 #include "base/progress.h"
 #include "base/sig.h"
 #include "data/rec.h"
+#include "model/captions.h"
 #include "model/embed_init.h"
 #include "model/ldm.h"
 #include "model/lora.h"
-#include "model/sd_files.h"
+#include "model/sd_info.h"
 #include "model/sd_init.h"
 #include "model/tokenizer.h"
 #include "model/vae_train.h"
@@ -73,61 +74,7 @@ static const struct opt table[] = {
 	{ 0 },
 };
 
-/* ---- what is in a model ---------------------------------------------------------------------- */
-
-static const char *
-dtype_word(enum st_dtype d)
-{
-	static const char *const word[] = { "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8",
-	    "u8",
-		"bool" };
-
-	return word[d];
-}
-
-static void
-info_part(const struct sd_files *f, enum sd_net net, struct rec_out *out)
-{
-	const struct safetensors *st = &f->net[net].st;
-	int64_t n = 0, bytes = 0;
-	struct sb sb = { 0 };
-	struct rec r = { 0 };
-
-	for (int i = 0; i < st->n; i++) {
-		n += st->t[i].n;
-		bytes += st->t[i].n * (int64_t)st_dtype_size(st->t[i].dtype);
-	}
-	rec_set_str(&r, "kind", "component");
-	rec_set_str(&r, "component", sd_net_name(net));
-	rec_set_int(&r, "tensors", st->n);
-	rec_set_int(&r, "parameters", n);
-	rec_set_int(&r, "size_bytes", bytes);
-	sd_config_put(&f->cfg, net, &sb);
-	for (size_t i = 0; i < sb.len; i++)
-		if (sb.s[i] == '\n')
-			sb.s[i] = ' ';
-	rec_set_raw(&r, "config", sb.s, sb.len - 1);
-	rec_emit(out, &r);
-	for (int i = 0; i < st->n; i++) {
-		const struct st_tensor *t = &st->t[i];
-
-		rec_clear(&r);
-		sb_clear(&sb);
-		sb_putc(&sb, '[');
-		for (int k = 0; k < t->ndim; k++)
-			sb_printf(&sb, "%s%lld", k ? "," : "", (long long)t->dim[k]);
-		sb_putc(&sb, ']');
-		rec_set_str(&r, "kind", "tensor");
-		rec_set_str(&r, "component", sd_net_name(net));
-		rec_set_str(&r, "name", t->name);
-		rec_set_str(&r, "dtype", dtype_word(t->dtype));
-		rec_set_raw(&r, "shape", sb.s, sb.len);
-		rec_set_int(&r, "parameters", t->n);
-		rec_emit(out, &r);
-	}
-	sb_release(&sb);
-	rec_release(&r);
-}
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 info(const struct sd_files *f)
@@ -135,13 +82,9 @@ info(const struct sd_files *f)
 	struct rec_out out;
 
 	rec_out_open(&out, 1, "standard output");
-	for (int i = 0; i < SD_NETS; i++)
-		if (f->has[i])
-			info_part(f, (enum sd_net)i, &out);
+	sd_info(f, &out);
 	rec_out_close(&out);
 }
-
-/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool
 single(const char *path)
@@ -199,52 +142,6 @@ write_model(const struct sd_files *f, int argc, char *const *argv)
 
 /* ---- a new model ----------------------------------------------------------------------------- */
 
-struct captions {
-	char **v;
-	size_t n, cap;
-};
-
-static void
-add_caption(struct captions *c, const char *s)
-{
-	c->v = xgrow(c->v, &c->cap, c->n + 1, sizeof(*c->v));
-	c->v[c->n++] = xstrdup(s);
-}
-
-/* Records with `text`, or plain lines. */
-static void
-read_captions(struct captions *c, const char *path)
-{
-	const char *line;
-	struct rec r = { 0 };
-	struct rec_in in;
-	size_t len;
-
-	rec_in_open(&in, &path, 1);
-	while (rec_in_line(&in, &line, &len)) {
-		const char *text;
-		char *s;
-
-		if (line[0] != '{') {
-			s = xstrndup(line, len);
-			add_caption(c, s);
-			free(s);
-			continue;
-		}
-		rec_clear(&r);
-		if (rec_parse(&r, line, len))
-			die("%s:%llu: %s", path, (unsigned long long)in.lineno, errmsg());
-		text = rec_str(&r, "text");
-		if (!text)
-			die("%s:%llu: no text", path, (unsigned long long)in.lineno);
-		add_caption(c, text);
-	}
-	rec_in_close(&in);
-	rec_release(&r);
-	if (!c->n)
-		die("%s: no captions to learn from", path);
-}
-
 /* A folder of its own for the tokenizer, until it is copied into the model; gone when the program
  * ends. */
 static char *learned;
@@ -271,17 +168,15 @@ learn_tokenizer(void)
 	const char *tmp = getenv("TMPDIR");
 	struct captions c = { 0 };
 
-	if (o.captions)
-		read_captions(&c, o.captions);
+	if (o.captions && captions_read(&c, o.captions))
+		die("%s", errmsg());
 	learned = xasprintf("%s/phantom-tokenizer.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(learned))
 		die("%s:", learned);
 	atexit(drop_tokenizer);
 	if (tokenizer_learn((const char *const *)c.v, c.n, (int)o.merges, learned))
 		die("%s", errmsg());
-	for (size_t i = 0; i < c.n; i++)
-		free(c.v[i]);
-	free(c.v);
+	captions_release(&c);
 	return xstrdup(learned);
 }
 
