@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "data/split_check.h"
+#include "data/split_keep.h"
 #include "data/split_nsw.h"
 
 #include <math.h>
@@ -398,57 +399,13 @@ write_split_json(void)
 
 /* ---- selecting ------------------------------------------------------------------------------- */
 
-static bool
-in_part(const struct split_item *it, void *ctx)
-{
-	return it->part == *(const int *)ctx;
-}
-
-static bool
-has_part(const struct split_item *it, void *ctx)
-{
-	(void)ctx;
-	return it->part >= 0 || it->generated;
-}
-
-struct wanted {
-	int v[64], n;
-};
-
-static bool
-phase_wanted(const struct split_item *it, void *ctx)
-{
-	const struct wanted *w = ctx;
-
-	for (int i = 0; i < w->n; i++)
-		if (it->phase == w->v[i])
-			return true;
-	return false;
-}
-
-static bool
-plane_wanted(const struct split_item *it, void *ctx)
-{
-	const struct wanted *w = ctx;
-
-	for (int i = 0; i < w->n; i++)
-		if (it->plane == w->v[i])
-			return true;
-	return false;
-}
-
-/* Numbers of the names in a table; a name that nothing has gets a number of its own. */
 static void
-find_wanted(struct wanted *w, struct opt_list *l, struct intern *t, const char *option,
+want(struct split_wanted *w, const struct opt_list *l, struct intern *t, const char *option,
     int (*known)(const char *))
 {
-	for (size_t i = 0; i < l->n; i++) {
-		if (w->n == (int)(sizeof(w->v) / sizeof(*w->v)))
-			usage_error("--%s: more than %d names", option, w->n);
-		if (intern_find(t, l->v[i]) < 0 && known(l->v[i]) < 0)
+	for (size_t i = 0; i < l->n; i++)
+		if (split_want(w, l->v[i], t, known))
 			usage_error("--%s: %s", option, errmsg());
-		w->v[w->n++] = intern_add(t, l->v[i]);
-	}
 }
 
 static void
@@ -462,14 +419,14 @@ keep_set(void)
 	if (part < 0)
 		die("no set '%s'; there are%s", o.set, sb.s ? sb.s : " none");
 	sb_release(&sb);
-	split_keep(&set, in_part, &part);
+	split_keep_part(&set, part);
 	for (int k = 0; k < file.parts; k++) /* image folders follow the split's order */
 		if (!strcmp(file.name[k], split_canonical(o.set)) &&
 		    (o.one_per_phase || o.rng == RNG_PYTHON))
 			split_order_groups(&set, file.id[k], file.n[k]);
 }
 
-static struct wanted phases, planes;
+static struct split_wanted phases, planes;
 
 static void
 keep_wanted(void)
@@ -478,17 +435,17 @@ keep_wanted(void)
 	int middle = intern_find(&set.plane, "F+00");
 
 	if (!is_all(&phase, "phases"))
-		find_wanted(&phases, &phase, &set.phase, "phases", nsw_phase_find);
+		want(&phases, &phase, &set.phase, "phases", nsw_phase_find);
 	if (!is_all(&plane, "planes") && strcmp(plane.v[0], "none"))
-		find_wanted(&planes, &plane, &set.plane, "planes", nsw_plane_find);
+		want(&planes, &plane, &set.plane, "planes", nsw_plane_find);
 	if (o.one_per_phase && !plane.n && middle >= 0)
-		planes = (struct wanted){ { middle }, 1 };
+		planes = (struct split_wanted){ { middle }, 1 };
 	if (planes.n)
-		split_keep(&set, plane_wanted, &planes);
+		split_keep_planes(&set, &planes);
 	if (phases.n && !o.one_per_phase) /* its median is of all frames */
-		split_keep(&set, phase_wanted, &phases);
+		split_keep_phases(&set, &phases);
 	if (!planes.n) /* draw from all there are */
-		for (size_t i = 0; i < set.plane.n && i < sizeof(planes.v) / sizeof(*planes.v); i++)
+		for (size_t i = 0; i < set.plane.n && i < SPLIT_WANTED; i++)
 			planes.v[planes.n++] = (int)i;
 	free(phase.v);
 	free(plane.v);
@@ -597,7 +554,7 @@ main(int argc, char **argv)
 	prove();
 	write_split_json();
 	if (weights.n && !o.set)
-		split_keep(&set, has_part, NULL);
+		split_keep_parts(&set);
 	if (o.set)
 		keep_set();
 	keep_wanted();
