@@ -1,131 +1,9 @@
 /*
- * Segmentation nets against the reference: every folder of the set with init.safetensors, and every
- * net of full_by_recipe. What a case is (encoder, decoder, classes, loss, optimiser) is read from
- * its tensors, its name and its expected.json.
+ * Narrow segmentation nets against the reference: every folder of the set with init.safetensors.
+ * What a case is (encoder, decoder, classes, loss, optimiser) is read from its tensors, its name
+ * and its expected.json.
  */
-#include "recipe.h"
-
-#include "gpu/gpu.h"
-#include "model/seg_loss.h"
-#include "model/segnet.h"
-#include "nn/optim.h"
-
-#include <dirent.h>
-#include <inttypes.h>
-
-/* ---- a case ---------------------------------------------------------------------------------- */
-
-struct fixture {
-	const char *name;
-	struct segnet net;
-	struct seg_loss loss;
-	struct tensor *x;          /* [N,H,W,3]; held */
-	struct seg_target target;  /* held */
-};
-
-/* The loss that goes with a case. */
-static const char *
-loss_of(const char *name, int classes)
-{
-	if (strstr(name, "sigmoid_ce") || strstr(name, "isn"))
-		return "ce";
-	if (strstr(name, "focal"))
-		return "focal:alpha=0.25:gamma=2+jaccard";
-	return classes > 1 ? "ce+dice" : "bce+dice";
-}
-
-/* [N,C,H,W] -> [N,H,W,C], held. */
-static struct tensor *
-upload(const struct safetensors *st, const char *name)
-{
-	const struct st_tensor *t;
-	float *v = gold_f32(st, name, &t);
-	float *p =
-	    gold_swap(v, (size_t)t->dim[0], (size_t)t->dim[1], (size_t)(t->dim[2] * t->dim[3]));
-	struct tensor *x;
-
-	x = tensor_from(F32, 4, (int64_t[]){ t->dim[0], t->dim[2], t->dim[3], t->dim[1] }, p);
-	free(v);
-	free(p);
-	return tensor_hold(x);
-}
-
-static void
-fixture_target(struct fixture *f, const struct safetensors *st)
-{
-	const struct st_tensor *t = st_find(st, "target");
-	float *v;
-	int32_t *l;
-
-	if (!t)
-		die("%s: no target", st->path);
-	if (t->ndim == 4) {
-		f->target.dense = upload(st, "target");
-		return;
-	}
-	v = gold_f32(st, "target", NULL);
-	l = xmalloc((size_t)t->n * sizeof(*l));
-	for (int64_t i = 0; i < t->n; i++)
-		l[i] = (int32_t)v[i];
-	f->target.labels = tensor_hold(tensor_from(I32, 3, t->dim, l));
-	free(v);
-	free(l);
-}
-
-/* Makes the net of tensors t[0..n) and its loss; drop-connect is off in the sets. */
-static void
-fixture_net(struct fixture *f, const struct st_tensor *t, int n)
-{
-	struct segnet_config c;
-	bool multi;
-
-	if (segnet_config_from(&c, t, n, f->name))
-		die("%s: %s", f->name, errmsg());
-	multi = c.classes > 1;
-	if (multi && strstr(f->name, "isn"))
-		c.activation = SEG_SIGMOID;
-	c.eff.drop_connect = 0;
-	printf("# %s: %s over %s, %d classes, decoder %d..%d%s\n", f->name,
-	    c.plusplus ? "U-Net++" : "U-Net", c.encoder, c.classes, c.decoder[0],
-	    c.decoder[c.depth - 1], c.scse ? ", scse" : "");
-	if (segnet_init(&f->net, &c, true) ||
-	    seg_loss_parse(&f->loss, multi ? SEG_MULTICLASS : SEG_BINARY,
-	    loss_of(f->name, c.classes)))
-		die("%s: %s", f->name, errmsg());
-}
-
-static void
-fixture_release(struct fixture *f)
-{
-	tensor_drop(f->x);
-	tensor_drop(f->target.labels);
-	tensor_drop(f->target.dense);
-	segnet_release(&f->net);
-}
-
-/* The net's output against [N,C,H,W] of the file. */
-static void
-check_output(const char *what, const struct tensor *y, const struct safetensors *st,
-    const char *name, double bound)
-{
-	const struct st_tensor *t;
-	float *want = gold_f32(st, name, &t), *got = xmalloc((size_t)y->n * sizeof(*got)), *p;
-
-	if (t->n > y->n)
-		die("%s: %s is larger than the output", st->path, name);
-	tensor_get(y, got);
-	p = gold_swap(got, (size_t)y->dim[0], (size_t)(y->dim[1] * y->dim[2]), (size_t)y->dim[3]);
-	gold_check(what, gold_max_abs(p, want, (size_t)t->n), bound);
-	free(want);
-	free(got);
-	free(p);
-}
-
-static struct tensor *
-forward(struct fixture *f, bool train, struct tensor **features)
-{
-	return segnet_forward(&f->net, f->x, train, 0, features);
-}
+#include "seg_case.h"
 
 /* ---- running statistics and gradients -------------------------------------------------------- */
 
@@ -154,18 +32,6 @@ check_stats(struct fixture *f, const struct safetensors *st, const char *what, d
 		free(got);
 	}
 	gold_check(what, worst, bound);
-}
-
-/* The largest of an object of norms. */
-static double
-largest_norm(const struct json *j, int obj)
-{
-	double largest = 0, x;
-
-	for (int i = 0, k = obj + 1; i < j->v[obj].size; i++, k = j->v[k + 1].next)
-		if (!json_num(j, k + 1, &x))
-			largest = fmax(largest, x);
-	return largest;
 }
 
 /* Gradients against the file's. Those whose true norm is below 1e-9 of the largest are rounding
@@ -198,61 +64,6 @@ check_gradients(struct fixture *f, const struct safetensors *st, const struct js
 	printf("#     (%s)\n", which);
 }
 
-/* Relative differences of all gradients' norms from a JSON object of them, in its order; those
- * below `noise` of the largest are left out. out: at least as many as the object has; returns their
- * number. */
-static size_t
-norm_differences(struct fixture *f, const struct json *j, int obj, double noise, double *out)
-{
-	struct arena mem = { 0 };
-	double floor = noise * largest_norm(j, obj);
-	size_t n = 0;
-
-	for (int i = 0, k = obj + 1; i < j->v[obj].size; i++, k = j->v[k + 1].next) {
-		struct param *p = params_find(&f->net.ps, json_str(j, k, &mem));
-		double want;
-		float *g, *none;
-
-		if (!p || json_num(j, k + 1, &want))
-			die("a gradient's norm cannot be read");
-		if (want < floor)
-			continue;
-		g = xmalloc((size_t)p->n * sizeof(*g));
-		none = xcalloc((size_t)p->n, sizeof(*none));
-		params_get_grad(p, g);
-		out[n++] = (gold_rel_l2(g, none, (size_t)p->n) - want) / want;
-		free(g);
-		free(none);
-	}
-	arena_release(&mem);
-	return n;
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The input with every value off by at most one rounding, [N,H,W,C], held. */
-static struct tensor *
-rounded_anew(const struct tensor *x, uint64_t seed)
-{
-	struct rng r;
-	float *v = xmalloc((size_t)x->n * sizeof(*v));
-	struct tensor *y;
-
-	rng_init(&r, seed, rng_stream("rounding", ""));
-	tensor_get(x, v);
-	for (int64_t i = 0; i < x->n; i++)
-		v[i] *= 1 + 0x1p-23f * (2 * rng_float(&r) - 1);
-	y = tensor_hold(tensor_from(F32, 4, x->dim, v));
-	free(v);
-	return y;
-}
-
 /* Norms of all gradients against float64's of the reference. */
 static void
 check_norms(struct fixture *f, const struct json *j, int obj, double bound)
@@ -264,43 +75,6 @@ check_norms(struct fixture *f, const struct json *j, int obj, double bound)
 		worst = fmax(worst, fabs(d[i]));
 	gold_check("gradient norms, relative, the worst", n ? worst : NAN, bound);
 	free(d);
-}
-
-/*
- * Norms of all gradients against float32's of the reference. Normalisation over eight values and
- * rectifiers with inputs near zero make them jump: a rounding of the input moves the worst of some
- * 360 tensors by up to 8e-3, ours and the reference's alike. So the middle one has the bound that
- * tensors of the small nets have, and the worst one twice what three such roundings do to it.
- * Observed: the middle one 1.7e-5 to 8.2e-5, the worst 4e-5 to 8e-3.
- */
-static void
-check_float32_norms(struct fixture *f, const struct json *j, int obj, double bound)
-{
-	size_t n = (size_t)j->v[obj].size, m;
-	double *d = xmalloc(n * sizeof(*d)), *e = xmalloc(n * sizeof(*e)), moved = 0;
-	struct tensor *x = f->x;
-
-	m = norm_differences(f, j, obj, 1e-6, d);
-	for (uint64_t seed = 1; seed <= 3; seed++) {
-		scope_open();
-		f->x = rounded_anew(x, seed);
-		params_zero_grad(&f->net.ps);
-		backward(seg_loss_of(&f->loss, forward(f, true, NULL), &f->target));
-		norm_differences(f, j, obj, 1e-6, e);
-		tensor_drop(f->x);
-		scope_close();
-		for (size_t i = 0; i < m; i++)
-			moved = fmax(moved, fabs(e[i] - d[i]));
-	}
-	f->x = x;
-	for (size_t i = 0; i < m; i++)
-		d[i] = fabs(d[i]);
-	qsort(d, m, sizeof(*d), by_value);
-	gold_check("gradient norms, relative, the middle one", m ? d[m / 2] : NAN, bound);
-	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN,
-	    fmax(bound, 2 * moved));
-	free(d);
-	free(e);
 }
 
 /* The parameters that never get a gradient are those the set lists. */
@@ -358,13 +132,6 @@ check_curve(struct fixture *f, const struct optim_conf *conf, double lr, const s
 	printf("# %s\n", what);
 	gold_check("  loss of step 1, relative", first, 1e-6);
 	gold_check("  losses of all steps, relative, the worst", n ? worst : NAN, bound);
-}
-
-static void
-load_init(struct fixture *f, const struct safetensors *init)
-{
-	if (params_load(&f->net.ps, init, "", 0))
-		die("%s", errmsg());
 }
 
 /* Number after `key` in a name such as sgd_lr2e-3_momentum0.9_wd1e-4. */
@@ -523,89 +290,12 @@ one_narrow(const char *dir, const char *name)
 	arena_release(&mem);
 }
 
-/* ---- full nets, with weights by the recipe --------------------------------------------------- */
-
-static void
-one_full(const char *dir, const char *name)
-{
-	struct fixture f = { .name = name };
-	char *manifest = xasprintf("%s_manifest.json", name), *text;
-	char *expected = xasprintf("%s/%s_expected.json", dir, name);
-	char *file = xasprintf("%s.safetensors", name);
-	struct safetensors st, weights;
-	struct json e;
-	struct tensor *y, *loss;
-	double want;
-
-	if (json_read_file(&e, &text, expected))
-		die("%s", errmsg());
-	gold_read(&st, dir, file);
-	recipe_read(&weights, dir, manifest, &st);
-	scope_open();
-	fixture_net(&f, weights.t, weights.n);
-	load_init(&f, &weights);
-	f.x = upload(&st, "input");
-	fixture_target(&f, &st);
-	gold_check("number of parameters, differing",
-	    fabs((double)params_elements(&f.net.ps) - gold_num(&e, 0, "n_params")), 0);
-	grads_set(false);
-	scope_open();
-	check_output("output, evaluation mode", forward(&f, false, NULL), &st, "eval_out", 2e-4);
-	scope_close();
-	grads_set(true);
-	params_zero_grad(&f.net.ps);
-	y = forward(&f, true, NULL);
-	check_output("output, training mode", y, &st, "train_out", 2e-4);
-	check_output("the same against float64", y, &st, "train_out_f64", 2e-4);
-	loss = seg_loss_of(&f.loss, y, &f.target);
-	want = gold_num(&e, 0, "loss_train");
-	gold_check("loss, relative", fabs(tensor_item(loss) - want) / want, 1e-6);
-	backward(loss);
-	check_float32_norms(&f, &e, json_get(&e, 0, "grad_norm"), 1e-3);
-	scope_close();
-	gold_done(name);
-	fixture_release(&f);
-	st_close(&st);
-	free(weights.t);
-	json_release(&e);
-	free(text);
-	free(manifest);
-	free(expected);
-	free(file);
-}
-
 /* ---- the set --------------------------------------------------------------------------------- */
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in a folder, sorted; caller keeps them. */
-static size_t
-list(const char *dir, char ***names)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	size_t n = 0, cap = 0;
-
-	*names = NULL;
-	while (d && (e = readdir(d))) {
-		*names = xgrow(*names, &cap, n + 1, sizeof(**names));
-		(*names)[n++] = xstrdup(e->d_name);
-	}
-	if (d)
-		closedir(d);
-	if (n)
-		qsort(*names, n, sizeof(**names), by_name);
-	return n;
-}
 
 int
 main(int argc, char **argv)
 {
-	char *set, *full, **name;
+	char *set, **name;
 	size_t n;
 
 	(void)argc;
@@ -620,14 +310,6 @@ main(int argc, char **argv)
 
 		if (file_exists(init))
 			one_narrow(dir, name[i]);
-	}
-	full = path_join(set, "full_by_recipe");
-	n = list(full, &name);
-	for (size_t i = 0; i < n; i++) {
-		size_t len = strlen(name[i]), tail = strlen("_manifest.json");
-
-		if (len > tail && !strcmp(name[i] + len - tail, "_manifest.json"))
-			one_full(full, xstrndup(name[i], len - tail));
 	}
 	return gold_end();
 }

@@ -1,0 +1,137 @@
+/* Segmentation nets of full size, with weights by the recipe, against the reference: every net of
+ * full_by_recipe. */
+#include "seg_case.h"
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The input with every value off by at most one rounding, [N,H,W,C], held. */
+static struct tensor *
+rounded_anew(const struct tensor *x, uint64_t seed)
+{
+	struct rng r;
+	float *v = xmalloc((size_t)x->n * sizeof(*v));
+	struct tensor *y;
+
+	rng_init(&r, seed, rng_stream("rounding", ""));
+	tensor_get(x, v);
+	for (int64_t i = 0; i < x->n; i++)
+		v[i] *= 1 + 0x1p-23f * (2 * rng_float(&r) - 1);
+	y = tensor_hold(tensor_from(F32, 4, x->dim, v));
+	free(v);
+	return y;
+}
+
+/*
+ * Norms of all gradients against float32's of the reference. Normalisation over eight values and
+ * rectifiers with inputs near zero make them jump: a rounding of the input moves the worst of some
+ * 360 tensors by up to 8e-3, ours and the reference's alike. So the middle one has the bound that
+ * tensors of the small nets have, and the worst one twice what three such roundings do to it.
+ * Observed: the middle one 1.7e-5 to 8.2e-5, the worst 4e-5 to 8e-3.
+ */
+static void
+check_float32_norms(struct fixture *f, const struct json *j, int obj, double bound)
+{
+	size_t n = (size_t)j->v[obj].size, m;
+	double *d = xmalloc(n * sizeof(*d)), *e = xmalloc(n * sizeof(*e)), moved = 0;
+	struct tensor *x = f->x;
+
+	m = norm_differences(f, j, obj, 1e-6, d);
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		scope_open();
+		f->x = rounded_anew(x, seed);
+		params_zero_grad(&f->net.ps);
+		backward(seg_loss_of(&f->loss, forward(f, true, NULL), &f->target));
+		norm_differences(f, j, obj, 1e-6, e);
+		tensor_drop(f->x);
+		scope_close();
+		for (size_t i = 0; i < m; i++)
+			moved = fmax(moved, fabs(e[i] - d[i]));
+	}
+	f->x = x;
+	for (size_t i = 0; i < m; i++)
+		d[i] = fabs(d[i]);
+	qsort(d, m, sizeof(*d), by_value);
+	gold_check("gradient norms, relative, the middle one", m ? d[m / 2] : NAN, bound);
+	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN,
+	    fmax(bound, 2 * moved));
+	free(d);
+	free(e);
+}
+
+static void
+one_full(const char *dir, const char *name)
+{
+	struct fixture f = { .name = name };
+	char *manifest = xasprintf("%s_manifest.json", name), *text;
+	char *expected = xasprintf("%s/%s_expected.json", dir, name);
+	char *file = xasprintf("%s.safetensors", name);
+	struct safetensors st, weights;
+	struct json e;
+	struct tensor *y, *loss;
+	double want;
+
+	if (json_read_file(&e, &text, expected))
+		die("%s", errmsg());
+	gold_read(&st, dir, file);
+	recipe_read(&weights, dir, manifest, &st);
+	scope_open();
+	fixture_net(&f, weights.t, weights.n);
+	load_init(&f, &weights);
+	f.x = upload(&st, "input");
+	fixture_target(&f, &st);
+	gold_check("number of parameters, differing",
+	    fabs((double)params_elements(&f.net.ps) - gold_num(&e, 0, "n_params")), 0);
+	grads_set(false);
+	scope_open();
+	check_output("output, evaluation mode", forward(&f, false, NULL), &st, "eval_out", 2e-4);
+	scope_close();
+	grads_set(true);
+	params_zero_grad(&f.net.ps);
+	y = forward(&f, true, NULL);
+	check_output("output, training mode", y, &st, "train_out", 2e-4);
+	check_output("the same against float64", y, &st, "train_out_f64", 2e-4);
+	loss = seg_loss_of(&f.loss, y, &f.target);
+	want = gold_num(&e, 0, "loss_train");
+	gold_check("loss, relative", fabs(tensor_item(loss) - want) / want, 1e-6);
+	backward(loss);
+	check_float32_norms(&f, &e, json_get(&e, 0, "grad_norm"), 1e-3);
+	scope_close();
+	gold_done(name);
+	fixture_release(&f);
+	st_close(&st);
+	free(weights.t);
+	json_release(&e);
+	free(text);
+	free(manifest);
+	free(expected);
+	free(file);
+}
+
+int
+main(int argc, char **argv)
+{
+	char *set, *full, **name;
+	size_t n;
+
+	(void)argc;
+	prog_init(argv[0]);
+	set = gold_open("segmentation");
+	if (!set)
+		return 0;
+	gpu_open(NULL);
+	full = path_join(set, "full_by_recipe");
+	n = list(full, &name);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(name[i]), tail = strlen("_manifest.json");
+
+		if (len > tail && !strcmp(name[i] + len - tail, "_manifest.json"))
+			one_full(full, xstrndup(name[i], len - tail));
+	}
+	return gold_end();
+}
