@@ -303,8 +303,9 @@ finish_masks(void)
 	if (o.confusion) {
 		memcpy(name, classes.name, classes.n * sizeof(*name));
 		name[classes.n] = "none";
-		need(confusion_csv(&(struct confusion){ (int)classes.n + 1, mk.all.confusion }, name,
-		    false, o.confusion));
+		need(confusion_csv(
+		    &(struct confusion){ (int)classes.n + 1, mk.all.confusion }, name, false,
+		    o.confusion));
 	}
 	if (mk.skip)
 		seg_stats_release(&some);
