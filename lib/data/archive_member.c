@@ -355,8 +355,8 @@ member_unpack(struct unpack *u, struct archive *a, struct archive_entry *e, stru
 	path = le->path.s;
 	if (dest + STAGING_LEN + le->path.len >= PATH_MAX)
 		return err("the name is too long to be opened");
-	le->kind = type == AE_IFDIR && !link ? LOG_DIR : type == AE_IFLNK &&
-	    !link ? LOG_SYMLINK : LOG_FILE;
+	le->kind = type == AE_IFDIR && !link ? LOG_DIR
+	    : type == AE_IFLNK && !link ? LOG_SYMLINK : LOG_FILE;
 	le->size = archive_entry_size_is_set(e) ? archive_entry_size(e) : -1;
 	if (!*path)
 		return le->kind == LOG_DIR ? 0 : err("empty name");

@@ -54,8 +54,8 @@ inline_row(struct morph *m, const struct rec_field *f)
 	if (json_parse(&j, f->raw, f->rawlen))
 		return err_prefix("embedding");
 	if (j.v[0].type != JSON_ARRAY || j.v[0].size < 1 || want_row(m, j.v[0].size))
-		ret = j.v[0].type == JSON_ARRAY &&
-		    j.v[0].size ? -1 : err("embedding: want numbers");
+		ret = j.v[0].type == JSON_ARRAY && j.v[0].size
+		    ? -1 : err("embedding: want numbers");
 	for (int64_t i = 0; i < m->d && !ret; i++, v = j.v[v].next) {
 		ret = json_num(&j, v, &x);
 		m->x[m->rows * m->d + i] = (float)x;

@@ -74,8 +74,8 @@ config_beside(const char *weights)
 static const char *
 family_of(const struct vit_config *c)
 {
-	return c->layout == VIT_CLIP ? "clip" : c->layout == VIT_DINOV2 ||
-	    c->layout == VIT_DINOV2_HF ? "dinov2" : "dino";
+	return c->layout == VIT_CLIP ? "clip"
+	    : c->layout == VIT_DINOV2 || c->layout == VIT_DINOV2_HF ? "dinov2" : "dino";
 }
 
 /* Is the file's net the one asked for: the family alone, or one of it by name? */

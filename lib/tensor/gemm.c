@@ -218,8 +218,8 @@ run_part(const struct gemm *g)
 		.on = (uint32_t)(plain ? d->oh * d->ow : g->on),
 		.oy = (uint32_t)(plain ? d->ow : g->oy), .ox = (uint32_t)(plain ? 1 : g->ox),
 		.o0 = (uint32_t)g->o0, .abatch = (uint32_t)(g->abatch / u),
-		.ybatch = (uint32_t)(g->ybatch / 4), .psplit = (uint32_t)rows, .bias = g->bias &&
-		splits == 1, .slope = splits == 1 ? (float)g->slope : 1 };
+		.ybatch = (uint32_t)(g->ybatch / 4), .psplit = (uint32_t)rows,
+		.bias = g->bias && splits == 1, .slope = splits == 1 ? (float)g->slope : 1 };
 
 	scope_open();
 	if (splits > 1)

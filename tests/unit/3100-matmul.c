@@ -107,6 +107,27 @@ products_have_gradients(void **state)
 	}
 }
 
+static double
+activated(enum act act, double s)
+{
+	switch (act) {
+	case ACT_RELU:
+		return fmax(s, 0);
+	case ACT_SILU:
+		return s / (1 + exp(-s));
+	case ACT_GELU:
+		return s * erfc(-s * sqrt(0.5)) / 2;
+	case ACT_QUICK_GELU:
+		return s / (1 + exp(-1.702 * s));
+	case ACT_SIGMOID:
+		return 1 / (1 + exp(-s));
+	case ACT_LRELU:
+		return s < 0 ? 0.2 * s : s;
+	default:
+		return s;
+	}
+}
+
 static void
 linear_layers(void **state)
 {
@@ -137,13 +158,7 @@ linear_layers(void **state)
 
 						for (int64_t t = 0; t < k; t++)
 							s += (double)xs[r * k + t] * ws[j * k + t];
-						want[r * n + j] = act == ACT_RELU ? fmax(s, 0)
-						    : act == ACT_SILU ? s / (1 + exp(-s))
-						    : act == ACT_GELU ? s * erfc(-s * sqrt(0.5)) / 2
-						    : act == ACT_QUICK_GELU ? s /
-						    (1 + exp(-1.702 * s)) : act == ACT_SIGMOID ? 1 /
-						    (1 + exp(-s)) : act == ACT_LRELU &&
-						    s < 0 ? 0.2 * s : s;
+						want[r * n + j] = activated(act, s);
 					}
 				near("op_linear_act", op_linear_act(x, w, b, act), want,
 				    2 * bound(d, k) + 1e-6);
