@@ -1,9 +1,11 @@
 /* embed: feature vectors of images, into a .npy file beside the records or into them. */
 #include "base/err.h"
 #include "base/file.h"
+#include "base/intern.h"
 #include "data/npy.h"
 #include "data/rec.h"
 #include "gpu/gpu.h"
+#include "metric/kernel.h"
 #include "model/embed_prep.h"
 #include "model/embedder.h"
 #include "model/turn.h"
@@ -14,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_CLASSES = 1 << 20 };
+
 static struct opts {
-	const char *device, *network, *weights, *preprocess, *out;
+	const char *device, *network, *weights, *preprocess, *out, *scores, *classes;
 	int64_t side, batch;
 	bool in_line, skip_done;
 } o = { .batch = 8 };
@@ -29,6 +33,10 @@ static const struct opt table[] = {
 	    "write the vectors there, a row an image", 0, 0 },
 	{ 0, "out", OPT_STR, &o.out, "FILE.npy", NULL, 0, 0 },
 	{ 0, "inline", OPT_FLAG, &o.in_line, NULL, "put the vectors into the records", 0, 0 },
+	{ 0, "scores", OPT_STR, &o.scores, "FIELD",
+	    "a classifier's probabilities, too, as an array", 0, 0 },
+	{ 0, "classes", OPT_STR, &o.classes, "CLASSES",
+	    "their names or number: pred_label, too", 0, 0 },
 	{ 0, "preprocess", OPT_STR, &o.preprocess, "NAME",
 	    "how pictures become input (the network's own)", 0, 0 },
 	{ 0, "size", OPT_INT, &o.side, "N", "pixels of the input's side", 1, 4096 },
@@ -43,6 +51,8 @@ static const struct opt table[] = {
 };
 
 static struct embedder *net;
+static struct intern classes;
+static bool logits;        /* are wanted, too */
 static struct npy_rows rows;
 static int64_t decoders;   /* images that may be decoded at once */
 static int64_t rows_there; /* in FILE.npy before */
@@ -56,7 +66,7 @@ static int64_t rows_there; /* in FILE.npy before */
  * to fill.
  */
 struct job {
-	float *in, *features;
+	float *in, *features; /* features and, if wanted, logits after them */
 	bool done;
 	struct job *next;
 };
@@ -67,8 +77,15 @@ static struct {
 	struct job *first, **last;
 	bool busy;            /* somebody runs a batch */
 	int64_t decoding;     /* threads at it */
-	float *in, *features; /* [batch] of the one who runs */
+	float *in, *features, *logits; /* [batch] of the one who runs */
 } line = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* Floats of a job's features. */
+static size_t
+width(void)
+{
+	return (size_t)embedder_dim(net) + (logits ? (size_t)embedder_classes(net) : 0);
+}
 
 /* Takes up to a batch from the line's head. The lock is held. */
 static int64_t
@@ -88,14 +105,17 @@ take_batch(struct job **batch)
 static void
 run_batch(struct job **batch, int64_t n)
 {
-	size_t in = embedder_input(net), dim = (size_t)embedder_dim(net);
+	size_t in = embedder_input(net), dim = (size_t)embedder_dim(net), said = width() - dim;
 
 	for (int64_t i = 0; i < n; i++)
 		memcpy(line.in + (size_t)i * in, batch[i]->in, in * sizeof(*line.in));
-	embedder_run_prepared(net, line.in, (int)n, line.features, NULL);
-	for (int64_t i = 0; i < n; i++)
+	embedder_run_prepared(net, line.in, (int)n, line.features, logits ? line.logits : NULL);
+	for (int64_t i = 0; i < n; i++) {
 		memcpy(batch[i]->features, line.features + (size_t)i * dim,
 		    dim * sizeof(*line.features));
+		memcpy(batch[i]->features + dim, line.logits + (size_t)i * said,
+		    said * sizeof(*line.logits));
+	}
 }
 
 /* Puts a prepared picture through the network. */
@@ -176,6 +196,8 @@ is_done(const struct rec *r)
 	    !says(r, "embedding_preprocess", embedder_preprocess_id(net)) ||
 	    !says(r, "embedding_weights", embedder_weights_hash(net)))
 		return false;
+	if ((o.scores && !rec_get(r, o.scores)) || (o.classes && !rec_get(r, "pred_label")))
+		return false;
 	if (o.in_line)
 		return rec_get(r, "embedding") != NULL;
 	return says(r, "embedding_file", o.out) && rec_int(r, "embedding_row", &row) == 1 &&
@@ -194,12 +216,12 @@ one(struct rec *r, struct rec_out *out, void *ctx)
 		return 0;
 	}
 	in = xmalloc(embedder_input(net) * sizeof(*in));
-	features = xmalloc((size_t)embedder_dim(net) * sizeof(*features));
+	features = xmalloc(width() * sizeof(*features));
 	ret = prepare(r, in);
 	if (!ret) {
 		through(in, features);
-		for (int i = 0; i < embedder_dim(net) && !ret; i++)
-			ret = isfinite(features[i]) ? 0 : err("feature %d is not finite", i);
+		for (size_t i = 0; i < width() && !ret; i++)
+			ret = isfinite(features[i]) ? 0 : err("feature %zu is not finite", i);
 	}
 	free(in);
 	if (ret) {
@@ -223,6 +245,26 @@ put_inline(struct rec *r, const float *f)
 	sb_release(&sb);
 }
 
+/* What the classifier says. */
+static void
+put_classes(struct rec *r, const float *said)
+{
+	int64_t n = embedder_classes(net);
+	double *p = xmalloc((size_t)n * sizeof(*p));
+	struct sb sb = { 0 };
+
+	softmax_rows(said, 1, n, p);
+	for (int64_t i = 0; i < n; i++)
+		sb_printf(&sb, "%c%.9g", i ? ',' : '[', p[i]);
+	sb_putc(&sb, ']');
+	if (o.scores)
+		rec_set_raw(r, o.scores, sb.s, sb.len);
+	if (o.classes)
+		rec_set_str(r, "pred_label", classes.name[likeliest(p, n)]);
+	sb_release(&sb);
+	free(p);
+}
+
 static int
 in_order(struct rec *r, struct rec_out *out, void *ctx)
 {
@@ -239,6 +281,8 @@ in_order(struct rec *r, struct rec_out *out, void *ctx)
 	rec_set_str(r, "embedding_network", o.network);
 	rec_set_str(r, "embedding_preprocess", embedder_preprocess_id(net));
 	rec_set_str(r, "embedding_weights", embedder_weights_hash(net));
+	if (logits)
+		put_classes(r, (const float *)r->aside + embedder_dim(net));
 	rec_emit(out, r);
 	return 0;
 }
@@ -311,12 +355,21 @@ check_options(void)
 		usage_error("want either -o FILE.npy or --inline");
 	if (o.preprocess && embed_prep_named(o.preprocess) < 0)
 		usage_error("%s", errmsg());
+	if (o.classes && intern_list(&classes, o.classes, MAX_CLASSES))
+		usage_error("--classes: %s", errmsg());
 	gpu_open(o.device);
 	if (embedder_open(&net, o.network, o.weights, o.preprocess, (int)o.side))
 		die("%s", errmsg());
+	logits = o.scores || o.classes;
+	if (logits && !embedder_classes(net))
+		die("%s: %s has no classes", o.weights, o.network);
+	if (o.classes && (int64_t)classes.n != embedder_classes(net))
+		die("%s: a classifier of %d classes, not %zu", o.weights, embedder_classes(net),
+		    classes.n);
 	line.last = &line.first;
 	line.in = xmalloc((size_t)o.batch * embedder_input(net) * sizeof(*line.in));
 	line.features = xmalloc((size_t)(o.batch * embedder_dim(net)) * sizeof(*line.features));
+	line.logits = xmalloc((size_t)(o.batch * embedder_classes(net)) * sizeof(*line.logits) + 1);
 	decoders = ro.jobs;
 	/* a batch on the device, another in line */
 	ro.jobs += 2 * o.batch;
@@ -342,6 +395,8 @@ main(int argc, char **argv)
 	embedder_close(net);
 	free(line.in);
 	free(line.features);
+	free(line.logits);
+	intern_release(&classes);
 	gpu_close();
 	return code;
 }

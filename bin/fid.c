@@ -15,11 +15,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LAYOUT_RECORDS, LAYOUT_MEP, LAYOUT_NSW };
+enum { LAYOUT_RECORDS, LAYOUT_MEP, LAYOUT_NSW, MAX_CLASSES = 1 << 20 };
 
 static struct opts {
 	struct rec_opts rec;
-	const char *metrics, *by, *scores, *logits, *cache, *output, *sheet;
+	const char *metrics, *by, *scores, *logits, *classes, *cache, *output, *sheet;
 	int64_t sheet_rows, components;
 	int layout;
 	bool partial, merge, rank, per_image, no_cache;
@@ -62,6 +62,8 @@ static const struct opt table[] = {
 	    "of GENERATED, for the Inception Score", 0, 0 },
 	{ 0, "scores", OPT_STR, &o.scores, "FIELD",
 	    "array of class probabilities in the records", 0, 0 },
+	{ 0, "classes", OPT_STR, &o.classes, "CLASSES",
+	    "their names or number, for accuracies of nsw", 0, 0 },
 	{ 0, "ddof", OPT_INT, &o.ddof, "N", "covariances are divided by n - N (1)", 0, 1 },
 	{ 0, "bootstrap", OPT_INT, &how.bootstrap, "N",
 	    "95 % intervals from N resamplings", 10, 100000 },
@@ -93,7 +95,7 @@ static const struct opt table[] = {
 };
 
 static struct rec_out out;
-static struct intern groups;
+static struct intern groups, classes;
 
 static void
 need(int rc)
@@ -170,6 +172,10 @@ check_options(int operands)
 		images.network = xasprintf("inception:%" PRId64, o.dims);
 	if (images.network && !images.weights)
 		usage_error("--network wants --weights");
+	if (o.classes && o.layout != LAYOUT_NSW)
+		usage_error("--classes is for --layout nsw");
+	if (o.classes && intern_list(&classes, o.classes, MAX_CLASSES))
+		usage_error("--classes: %s", errmsg());
 	if (o.layout == LAYOUT_NSW && !o.by)
 		o.by = "label";
 	if (o.layout == LAYOUT_MEP && o.by)
@@ -429,6 +435,10 @@ two_sets(const char *const *file, int n, const struct fset_how *rh)
 		    *real.source.network ? real.source.network : gen.source.network);
 	if (o.logits)
 		need(fset_read_logits(&gen, o.logits));
+	if (o.classes) {
+		need(fset_predict(&real, &classes));
+		need(fset_predict(&gen, &classes));
+	}
 	if (filtering())
 		filter(&real, &gen);
 	else
@@ -463,5 +473,6 @@ main(int argc, char **argv)
 	rec_out_close(&out);
 	fset_images_close(&images);
 	intern_release(&groups);
+	intern_release(&classes);
 	return rc;
 }

@@ -117,27 +117,14 @@ file_number(const struct rec *r)
 static void
 read_classes(void)
 {
-	const char *name[MAX_NAMES];
 	int64_t n;
 
 	if (!o.classes)
 		return;
-	if (!parse_int(o.classes, 1, MAX_CLASSES, &n)) {
-		for (int64_t k = 0; k < n; k++) {
-			char *s = xasprintf("%" PRId64, k);
-
-			intern_add(&classes, s);
-			free(s);
-		}
-	} else if (strchr(o.classes, ',') || !file_exists(o.classes)) {
-		int k = names(o.classes, name);
-
-		if (k < 2)
-			usage_error(
-			    "--classes: %s: neither a file nor a number nor names", o.classes);
-		for (int i = 0; i < k; i++)
-			if (intern_add(&classes, name[i]) != i)
-				usage_error("--classes: %s is there twice", name[i]);
+	if (!parse_int(o.classes, 1, MAX_CLASSES, &n) || strchr(o.classes, ',') ||
+	    !file_exists(o.classes)) {
+		if (intern_list(&classes, o.classes, MAX_CLASSES))
+			usage_error("--classes: %s", errmsg());
 	} else {
 		need(class_dict_load(&dict, o.classes));
 		for (size_t k = 0; k < dict.n; k++)

@@ -1,9 +1,12 @@
 #include "base/intern.h"
 
 #include "base/err.h"
+#include "base/opt.h"
 #include "base/rng.h"
 
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +53,40 @@ intern_add(struct intern *t, const char *name)
 		t->slot[i] = (uint32_t)t->n;
 	}
 	return (int)t->slot[i] - 1;
+}
+
+int
+intern_list(struct intern *in, const char *list, int64_t most)
+{
+	int64_t n;
+
+	if (!parse_int(list, 1, most, &n)) {
+		for (int64_t k = 0; k < n; k++) {
+			char name[24];
+
+			snprintf(name, sizeof(name), "%" PRId64, k);
+			intern_add(in, name);
+		}
+		return 0;
+	}
+	if (!strchr(list, ','))
+		return err("%s: neither a number nor names", list);
+	for (const char *s = list;; s++) {
+		size_t len = strcspn(s, ",");
+		char *name = xstrndup(s, len);
+		bool fresh = intern_find(in, name) < 0;
+
+		intern_add(in, name);
+		free(name);
+		if (!len || !fresh)
+			return err("%s: %.*s is %s", list, (int)len, s, len ? "there twice"
+			    : "an empty name");
+		if ((int64_t)in->n > most)
+			return err("%s: more than %" PRId64 " names", list, most);
+		s += len;
+		if (!*s)
+			return 0;
+	}
 }
 
 void

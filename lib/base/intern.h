@@ -17,6 +17,9 @@ struct intern {
 
 int intern_add(struct intern *, const char *name);        /* its number, old or new */
 int intern_find(const struct intern *, const char *name); /* -1: not there */
+/* Adds what a list means to one that is empty: "16" the names 0 to 15, "a,b,c" these; `most` at
+ * most. -1 with a message. */
+int intern_list(struct intern *, const char *list, int64_t most);
 void intern_release(struct intern *);
 
 #endif

@@ -223,6 +223,22 @@ fset_read_logits(struct fset *s, const char *path)
 	return rc;
 }
 
+int
+fset_predict(struct fset *s, const struct intern *classes)
+{
+	for (int64_t i = 0; s->row && i < s->n; i++) {
+		if (s->row[i].pred)
+			continue;
+		if (!s->p)
+			return err("%s: no probabilities of classes, nor pred_label", s->name);
+		if (s->c != (int64_t)classes->n)
+			return err("%s: probabilities of %" PRId64 " classes, not %zu", s->name,
+			    s->c, classes->n);
+		s->row[i].pred = classes->name[likeliest(s->p + i * s->c, s->c)];
+	}
+	return 0;
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* The matrix of that path, read if it is not one of the last. */

@@ -75,6 +75,10 @@ void fset_release(struct fset *);
 /* Shares of classes from a matrix of logits, a row for each of the set. -1 with a message. */
 int fset_read_logits(struct fset *, const char *path);
 
+/* Sets pred of the rows that have none: the likeliest of the classes, which are in the order of p.
+ * -1 with a message: a row has no shares of classes, or of another number of them. */
+int fset_predict(struct fset *, const struct intern *classes);
+
 /* Are both from the same network, prepared the same way? -1 with a message if they say otherwise.
  * *known: both do say. */
 int fset_same_source(const struct fset *, const struct fset *, bool *known);

@@ -27,7 +27,8 @@ densenet_config_named(struct densenet_config *c, const char *name)
 			*c = known[i].c;
 			return 0;
 		}
-	return err("%s: no such DenseNet: densenet121, densenet161, densenet169, densenet201", name);
+	return err("%s: no such DenseNet: densenet121, densenet161, densenet169, densenet201",
+	    name);
 }
 
 /* Outputs of convolution k of layer l of block b, 0 if it is not there. */

@@ -2,6 +2,7 @@
 shapegen -q -n 12 --height 40 --width 40 --min 8 --max 20 -o real >real.jsonl
 shapegen -q -n 12 --height 40 --width 40 --min 4 --max 30 -s 1 -o generated >generated.jsonl
 mkmodel -o dino.safetensors dino-mini >/dev/null
+mkmodel -o resnet.safetensors resnet18 >/dev/null
 for s in real generated; do
 	# rows around 0 and .3, labels a and b
 	perl -e '
