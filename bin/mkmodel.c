@@ -293,13 +293,8 @@ read_images(struct sd_data *d)
 	}
 	rec_in_close(&in);
 	rec_release(&r);
-	sd_data_read(d, 2, stop_wanted);
-	for (size_t i = 0; i < d->n; i++)
-		if (d->item[i].bad) {
-			warn("%s:%llu: %s: %s", d->item[i].input,
-			    (unsigned long long)d->item[i].lineno, d->item[i].id, d->item[i].bad);
-			bad++;
-		}
+	bad += (int)sd_data_read(d, 2, stop_wanted);
+	sd_data_tell_bad(d, false);
 	sd_data_drop_bad(d);
 	return bad;
 }

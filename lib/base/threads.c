@@ -64,3 +64,14 @@ threads_each(size_t n, size_t threads, int (*stop)(void), void (*one)(void *ctx,
 	pthread_mutex_destroy(&e.lock);
 	free(t);
 }
+
+bool
+threads_take(atomic_size_t *left, size_t n)
+{
+	size_t there = atomic_load(left);
+
+	while (n <= there)
+		if (atomic_compare_exchange_weak(left, &there, there - n))
+			return true;
+	return false;
+}

@@ -6,6 +6,8 @@
 #define BASE_THREADS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Starts n threads that run fn(ctx), into t[0..n); the caller joins them. */
@@ -16,5 +18,8 @@ void threads_start(pthread_t *t, size_t n, void *(*fn)(void *), void *ctx);
  * as a signal would cut its work short. Returns when all are done. */
 void threads_each(size_t n, size_t threads, int (*stop)(void), void (*one)(void *ctx, size_t i),
     void *ctx);
+
+/* Takes n of what several threads share, if that much is left. */
+bool threads_take(atomic_size_t *left, size_t n);
 
 #endif

@@ -3,13 +3,11 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "base/threads.h"
 #include "data/image_exif.h"
 #include "nn/loader.h"
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,31 +310,20 @@ sd_data_decode(const struct sd_data_conf *c, const struct sd_item *it, struct im
 	return 0;
 }
 
-struct reader {
-	struct sd_data *d;
-	pthread_mutex_t lock; /* of d->room */
-};
-
 static void
 read_one(void *ctx, size_t i)
 {
-	struct reader *rd = ctx;
-	struct sd_data *d = rd->d;
+	struct sd_data *d = ctx;
 	struct sd_item *it = &d->item[i];
 	struct image im = { 0 };
 	size_t size;
-	bool kept;
 
 	if (sd_data_decode(&d->conf, it, &im)) {
 		it->bad = xstrdup(errmsg());
 		return;
 	}
 	size = (size_t)im.w * (size_t)im.h * (size_t)im.c;
-	pthread_mutex_lock(&rd->lock);
-	kept = size <= d->room;
-	d->room -= kept ? size : 0;
-	pthread_mutex_unlock(&rd->lock);
-	if (kept)
+	if (threads_take(&d->room, size))
 		it->image = im;
 	else
 		image_release(&im);
@@ -345,11 +332,9 @@ read_one(void *ctx, size_t i)
 size_t
 sd_data_read(struct sd_data *d, int jobs, int (*stop)(void))
 {
-	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
 	size_t bad = 0;
 
-	threads_each(d->n, (size_t)jobs, stop, read_one, &rd);
-	pthread_mutex_destroy(&rd.lock);
+	threads_each(d->n, (size_t)jobs, stop, read_one, d);
 	for (size_t i = 0; i < d->n; i++)
 		bad += d->item[i].bad != NULL;
 	return bad;

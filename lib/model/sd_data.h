@@ -8,6 +8,7 @@
 #ifndef MODEL_SD_DATA_H
 #define MODEL_SD_DATA_H
 
+#include "base/threads.h"
 #include "data/image.h"
 #include "data/split.h"
 #include "model/class_embed.h"
@@ -42,7 +43,7 @@ struct sd_data {
 	struct sd_data_conf conf;
 	struct sd_item *item;
 	size_t n, cap;
-	size_t room;                /* bytes that may still be kept */
+	atomic_size_t room;         /* bytes that may still be kept */
 	uint64_t hash;              /* of all records */
 };
 

@@ -2,10 +2,8 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "base/threads.h"
 #include "nn/loader.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,21 +240,14 @@ seg_item_read(const struct seg_data *d, const struct seg_item *it, struct image 
 	return ret;
 }
 
-struct reader {
-	struct seg_data *d;
-	pthread_mutex_t lock; /* of d->room */
-};
-
 static void
 read_one(void *ctx, size_t i)
 {
-	struct reader *rd = ctx;
-	struct seg_data *d = rd->d;
+	struct seg_data *d = ctx;
 	struct seg_item *it = &d->item[i];
 	struct image im = { 0 };
 	uint8_t *labels = NULL;
 	size_t pixels, size;
-	bool kept;
 
 	if (seg_item_read(d, it, &im, &labels)) {
 		it->bad = xstrdup(errmsg());
@@ -266,11 +257,7 @@ read_one(void *ctx, size_t i)
 	it->h = im.h;
 	pixels = (size_t)im.w * (size_t)im.h;
 	size = pixels * (size_t)im.c * (size_t)im.bits / 8 + pixels;
-	pthread_mutex_lock(&rd->lock);
-	kept = size <= d->room;
-	d->room -= kept ? size : 0;
-	pthread_mutex_unlock(&rd->lock);
-	if (kept) {
+	if (threads_take(&d->room, size)) {
 		it->image = im;
 		it->labels = labels;
 		return;
@@ -282,11 +269,9 @@ read_one(void *ctx, size_t i)
 size_t
 seg_data_read(struct seg_data *d, int jobs, int (*stop)(void))
 {
-	struct reader rd = { .d = d, .lock = PTHREAD_MUTEX_INITIALIZER };
 	size_t bad = 0;
 
-	threads_each(d->n, (size_t)jobs, stop, read_one, &rd);
-	pthread_mutex_destroy(&rd.lock);
+	threads_each(d->n, (size_t)jobs, stop, read_one, d);
 	for (size_t i = 0; i < d->n; i++)
 		bad += d->item[i].bad != NULL;
 	return bad;

@@ -9,6 +9,7 @@
 #define MODEL_SEG_DATA_H
 
 #include "base/mem.h"
+#include "base/threads.h"
 #include "data/image.h"
 #include "data/json.h"
 #include "data/mask.h"
@@ -51,7 +52,7 @@ struct seg_data {
 	const struct seg_spec *spec;
 	struct seg_item *item;
 	size_t n, cap;
-	size_t room;            /* bytes the cache may still take */
+	atomic_size_t room;     /* bytes the cache may still take */
 };
 
 void seg_data_init(struct seg_data *, const struct seg_spec *, size_t cache);

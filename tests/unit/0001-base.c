@@ -162,6 +162,28 @@ threads_do_each_item_once(void **state)
 	}
 }
 
+static void
+take_three(void *left, size_t i)
+{
+	(void)i;
+	threads_take(left, 3);
+}
+
+static void
+threads_share_what_is_left(void **state)
+{
+	atomic_size_t left = 1000;
+
+	(void)state;
+	threads_each(1000, 8, NULL, take_three, &left);
+	assert_int_equal(left, 1);
+	assert_false(threads_take(&left, 2));
+	assert_true(threads_take(&left, 1));
+	assert_true(threads_take(&left, 0));
+	assert_false(threads_take(&left, SIZE_MAX));
+	assert_int_equal(left, 0);
+}
+
 int
 main(void)
 {
@@ -173,6 +195,7 @@ main(void)
 		cmocka_unit_test(numbers_are_whole_and_in_range),
 		cmocka_unit_test(messages_can_hold_themselves),
 		cmocka_unit_test(threads_do_each_item_once),
+		cmocka_unit_test(threads_share_what_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
