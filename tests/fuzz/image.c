@@ -10,23 +10,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #define CHECK(x) ((x) ? (void)0 : abort())
 
 enum { PIXELS = 1 << 20 }; /* larger ones only take time */
-
-static uint32_t
-crc32_of(const uint8_t *p, size_t n)
-{
-	uint32_t c = ~0u;
-
-	for (size_t i = 0; i < n; i++) {
-		c ^= p[i];
-		for (int k = 0; k < 8; k++)
-			c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
-	}
-	return ~c;
-}
 
 static size_t
 bytes_of(const struct image *im)
@@ -97,7 +85,7 @@ mend(uint8_t *p, size_t n)
 
 		if (len > n - at - 12)
 			return;
-		crc = crc32_of(p + at + 4, len + 4);
+		crc = (uint32_t)crc32(0, p + at + 4, len + 4);
 		for (int i = 0; i < 4; i++)
 			p[at + 8 + len + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
 		at += 12 + len;

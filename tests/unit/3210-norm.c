@@ -151,30 +151,14 @@ fused_is_composed(void **state)
 			struct norm c = { (enum kind[]){ GROUP, GROUP, INSTANCE, LAYER }[k % 4],
 			    (int)s[4],
 				k % 4 == 1 ? ACT_SILU : ACT_NONE };
-			struct tensor *in[3], *a[3], *b[3], *y, *gy;
+			struct tensor *in[3], *gy;
 
 			scope_open();
 			in[0] = random_tensor(d, 1, -2, 2, s[0], s[1], s[2], s[3]);
 			in[1] = random_tensor(F32, 2, 0.5, 1.5, s[3]);
 			in[2] = random_tensor(F32, 3, -1, 1, s[3]);
 			gy = random_tensor(d, 6, -1, 1, s[0], s[1], s[2], s[3]);
-			for (int i = 0; i < 3; i++)
-				in[i]->requires_grad = true;
-			y = norm(&c, in, 3);
-			grad_of(y, gy, in, 3, true, a);
-			grad_of(y, gy, in, 3, false, b);
-			for (int i = 0; i < 3; i++) {
-				float *want = values(a[i]);
-				double *w = xmalloc((size_t)a[i]->n * sizeof(*w));
-
-				for (int64_t j = 0; j < a[i]->n; j++)
-					w[j] = want[j];
-				/* observed: 1e-6, and 16-bit rounding of dx */
-				near("fused against composed", b[i], w,
-				    1e-5 + (i ? 0 : 8 * dtype_eps(d)));
-				free(want);
-				free(w);
-			}
+			check_fused(norm, &c, in, 3, gy);
 			scope_close();
 		}
 }

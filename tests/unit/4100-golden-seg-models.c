@@ -298,12 +298,9 @@ main(int argc, char **argv)
 	char *set, **name;
 	size_t n;
 
-	(void)argc;
-	prog_init(argv[0]);
-	set = gold_open("segmentation");
+	set = seg_set_open(argc, argv);
 	if (!set)
 		return 0;
-	gpu_open(NULL);
 	n = list(set, &name);
 	for (size_t i = 0; i < n; i++) {
 		char *dir = path_join(set, name[i]), *init = path_join(dir, "init.safetensors");

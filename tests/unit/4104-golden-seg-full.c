@@ -119,12 +119,9 @@ main(int argc, char **argv)
 	char *set, *full, **name;
 	size_t n;
 
-	(void)argc;
-	prog_init(argv[0]);
-	set = gold_open("segmentation");
+	set = seg_set_open(argc, argv);
 	if (!set)
 		return 0;
-	gpu_open(NULL);
 	full = path_join(set, "full_by_recipe");
 	n = list(full, &name);
 	for (size_t i = 0; i < n; i++) {

@@ -200,4 +200,18 @@ list(const char *dir, char ***names)
 	return n;
 }
 
+/* The set's folder, and a device; NULL with the skip said. */
+static inline char *
+seg_set_open(int argc, char **argv)
+{
+	char *set;
+
+	(void)argc;
+	prog_init(argv[0]);
+	set = gold_open("segmentation");
+	if (set)
+		gpu_open(NULL);
+	return set;
+}
+
 #endif
