@@ -3,10 +3,10 @@
 #include "base/file.h"
 #include "base/opt.h"
 #include "base/progress.h"
-#include "base/rng.h"
 #include "base/sig.h"
 #include "data/rec.h"
 #include "data/sheet.h"
+#include "model/gen_ask.h"
 #include "model/gen_files.h"
 #include "model/gen_queue.h"
 
@@ -118,115 +118,17 @@ static uint64_t made;
 
 /* ---- records to tasks ------------------------------------------------------------------------ */
 
-/* A whole number of the record in [min, max], or what the options say. */
-static int
-number(struct rec *r, const char *key, int64_t min, int64_t max, int64_t *out)
-{
-	int got = rec_int(r, key, out);
-
-	if (got < 0)
-		return -1;
-	return got && (*out < min || *out > max) ? err("%s: %" PRId64 " is not in %" PRId64 "..%"
-	    PRId64, key, *out, min, max) : 0;
-}
-
-static int
-real(struct rec *r, const char *key, double min, double max, double *out)
-{
-	int got = rec_num(r, key, out);
-
-	if (got < 0)
-		return -1;
-	return got && (*out < min || *out > max) ? err("%s: %g is not in %g..%g", key, *out, min,
-	    max) : 0;
-}
-
-/* Where neither record nor options give a size: the initial image's, as far as the model can. */
-static int
-default_size(const struct gen_item *it, int64_t *w, int64_t *h)
-{
-	int f = vae_factor(&model.vae);
-	struct image im = { 0 };
-
-	if (it->init && (!*w || !*h)) {
-		if (image_header(&im, it->init))
-			return -1;
-		*w = *w ? *w : im.w / f * f;
-		*h = *h ? *h : im.h / f * f;
-	}
-	*w = *w ? *w : (int64_t)model.cfg.unet.sample_size * f;
-	*h = *h ? *h : (int64_t)model.cfg.unet.sample_size * f;
-	return 0;
-}
-
-static int
-class_of(struct rec *r, int *cls)
-{
-	const char *label = rec_text(r, o.label_field);
-
-	if (!label)
-		return err("no %s, which would name the class", o.label_field);
-	*cls = class_config_find(&model.cfg.classes, label);
-	return *cls < 0 ? err("%s: '%s' is no class of this model", o.label_field, label) : 0;
-}
-
-/* The record's seed, or one of --seed and its id. Image k has seed + k. */
-static int
-seed_of(struct rec *r, const char *id, uint64_t *seed)
-{
-	int64_t n = 0;
-	struct rng g;
-	int got = rec_int(r, "seed", &n);
-
-	if (got < 0 || (got && n < 0))
-		return err("seed: want a whole number from 0");
-	rng_init(&g, o.seed, rng_stream("image", id));
-	*seed = got ? (uint64_t)n : rng_u64(&g) >> 12; /* it and those after it stay below 2^53 */
-	return 0;
-}
-
-/* The job of image 0, and how many images there are. */
-static int
-ask(struct gen_item *it, struct sd_job *j, int64_t *n)
-{
-	struct rec *r = &it->r;
-	int64_t steps = o.steps, w = o.width, h = o.height;
-
-	*j = (struct sd_job){ .text = rec_str(r, "text"), .negative = rec_str(r, "negative_text"),
-		.guidance = o.guidance, .rescale = o.rescale, .strength = o.strength,
-		.sampler = (enum sampler_kind)o.scheduler };
-	*n = o.images;
-	if (!j->negative)
-		j->negative = o.negative;
-	if (!it->init && rec_get(r, "init_image")) {
-		const char *path = rec_path(r, "init_image");
-
-		if (!path)
-			return -1;
-		it->init = xstrdup(path);
-	}
-	if (number(r, "num_images", 1, 1000000, n) || number(r, "steps", 1, 1000, &steps) ||
-	    number(r, "width", 1, 65536, &w) || number(r, "height", 1, 65536, &h) ||
-	    real(r, "guidance_scale", 0, 100, &j->guidance) ||
-	    real(r, "strength", 0, 1, &j->strength) || default_size(it, &w, &h) ||
-	    seed_of(r, it->id, &j->seed) || (model.has[SD_CLASSES] && class_of(r, &j->cls)))
-		return -1;
-	j->steps = (int)steps;
-	j->width = (int)w;
-	j->height = (int)h;
-	/* stands in for the image until it is read */
-	if (it->init)
-		j->init = &j->out;
-	return sd_job_check(&sample, j);
-}
-
 static int
 expand(struct gen_item *it)
 {
+	const struct gen_defaults d = { .steps = o.steps, .width = o.width, .height = o.height,
+		.images = o.images, .guidance = o.guidance, .rescale = o.rescale,
+		.strength = o.strength, .negative = o.negative, .label_field = o.label_field,
+		.sampler = (enum sampler_kind)o.scheduler, .seed = o.seed };
 	struct sd_job j;
 	int64_t n;
 
-	if (ask(it, &j, &n))
+	if (gen_ask(it, &d, &sample, &j, &n))
 		return -1;
 	it->label = rec_text(&it->r, "label_name");
 	if (!it->label)
