@@ -2,11 +2,12 @@
 # Histology from nothing, then a LoRA: finetune.sh METADATA [DIR]
 #
 # METADATA is a metadata.jsonl with file_name, text ("Histology image of healthy tissue") and label
-# (healthy, cancer), as PatchCamelyon's patches in ImageFolder form have it. A small model of 64 x 64
-# pixels is made: its tokenizer from the captions, its autoencoder from the images, its U-Net and text
-# encoder from the patches of one label. Then a LoRA learns the other label on top of it. Each is judged
-# by a sheet of real patches beside drawn ones. STEPS (1500) sets how long the U-Net is trained; on two
-# cores without a GPU a step of eight patches takes about a second.
+# (healthy, cancer), as PatchCamelyon's patches in ImageFolder form have it. A small model is made: its
+# tokenizer from the captions, its autoencoder from all images, its U-Net and text encoder from the
+# patches of one label, at SIZE x SIZE pixels. Then a LoRA learns the other label on top of it. For either
+# label a sheet shows real patches, each beside one that was drawn from its caption.
+#
+# STEPS (3000) of the U-Net, VAE_STEPS (2000), LORA_STEPS (1000), SIZE (64), ROWS (16) of a sheet.
 set -eu
 [ $# -ge 1 ] || {
 	echo "usage: finetune.sh METADATA [DIR]" >&2
@@ -16,8 +17,25 @@ top=$(cd "${0%/*}/.." && pwd)
 data=$(cd "$(dirname "$1")" && pwd)
 name=$(basename "$1")
 dir=${2:-$top/build/finetune}
-steps=${STEPS:-1500}
-PATH=$top/bin:$PATH
+steps=${STEPS:-3000} vae_steps=${VAE_STEPS:-2000} lora_steps=${LORA_STEPS:-1000} size=${SIZE:-64} rows=${ROWS:-16}
+PATH=$top/bin:${BUILD:-$top/build/release}/examples:$PATH
+
+# names FILE: of the images that its records name
+names() {
+	sed 's/.*"file_name": *"\([^"]*\)".*/\1/' "$1"
+}
+# draw LABEL [OPTION...]: one image for each of the label's first captions, and the sheet
+draw() {
+	label=$1
+	shift
+	head -n "$rows" "$label.jsonl" >prompts.jsonl
+	sdgen -q -m run "$@" --scheduler dpmpp-2m --steps 25 -g 2 -W "$size" -H "$size" -o "$label" \
+		prompts.jsonl >"$label.made.jsonl"
+	names prompts.jsonl >real.txt
+	names "$label.made.jsonl" | paste real.txt - |
+		awk -F'\t' '{ printf "{\"real\":\"%s\",\"drawn\":\"%s\"}\n", $1, $2 }' |
+		sheet -o "$label.png" --across 4 --cell 128 real drawn
+}
 
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -25,32 +43,28 @@ cd "$dir"
 
 # one label each, names of files made absolute
 for label in healthy cancer; do
-	grep "\"label\":\"$label\"" "$data/$name" |
-		sed "s,\"file_name\":\",&$data/," >"$label.jsonl"
+	grep "\"label\": *\"$label\"" "$data/$name" |
+		sed "s,\"file_name\": *\",&$data/," >"$label.jsonl"
 done
-caption=$(sed -n '1s/.*"text":"\([^"]*\)".*/\1/p' healthy.jsonl)
-other=$(sed -n '1s/.*"text":"\([^"]*\)".*/\1/p' cancer.jsonl)
-
-echo "1. A model with an autoencoder made from all $(cat healthy.jsonl cancer.jsonl | wc -l) patches" >&2
 cat healthy.jsonl cancer.jsonl >all.jsonl
-mkmodel -o model --captions all.jsonl --vae-from-images all.jsonl --vae-steps $((steps / 2)) tiny >vae.jsonl
-grep '"kind":"result"' vae.jsonl
+
+echo "1. A model with an autoencoder made from all $(wc -l <all.jsonl) patches: $vae_steps steps" >&2
+mkmodel -q -o model --captions all.jsonl --vae-from-images all.jsonl --vae-steps "$vae_steps" --vae-crop 32 \
+	--vae-lr 2e-3 small >vae.jsonl
+grep '"psnr_db"' vae.jsonl
 
 echo "2. Its U-Net and text encoder, from the healthy ones: $steps steps" >&2
-sdtrain -m model -o run -b 8 --max-steps "$steps" --lr 5e-4 --lr-scheduler cosine --lr-warmup-steps $((steps / 20)) \
-	--train-text-encoder --random-flip --snr-gamma 5 --empty-prompts 0.1 --use-ema --log-every 50 \
-	--checkpoint-steps 0 --validation-steps $((steps / 2)) --validation-prompt "$caption" \
-	--scheduler ddim --guidance-scale 2 healthy.jsonl >train.jsonl
+sdtrain -q -m model -o run --resolution "$size" -b 8 --max-steps "$steps" --lr 1e-3 --lr-scheduler cosine \
+	--lr-warmup-steps $((steps / 25)) --prediction-type v_prediction --train-text-encoder --empty-prompts 0.1 \
+	--random-flip --use-ema --cache-latents --checkpoint-steps 0 --log-every 50 healthy.jsonl >train.jsonl
 tail -n 1 train.jsonl
 
-echo "3. A LoRA of the other label on top: $((steps / 2)) steps" >&2
-sdtrain -m run -o lora -b 8 --max-steps $((steps / 2)) --lr 1e-3 --lora-rank 8 --random-flip --snr-gamma 5 \
-	--log-every 50 --checkpoint-steps 0 --validation-steps $((steps / 2)) --validation-prompt "$other" \
-	--scheduler ddim --guidance-scale 2 cancer.jsonl >lora.jsonl
+echo "3. A LoRA of the other label on top: $lora_steps steps" >&2
+sdtrain -q -m run -o lora --resolution "$size" -b 8 --max-steps "$lora_steps" --lr 1e-3 --lr-scheduler cosine \
+	--lr-warmup-steps $((lora_steps / 25)) --lora-rank 16 --empty-prompts 0.1 --random-flip --cache-latents \
+	--checkpoint-steps 0 --log-every 50 cancer.jsonl >lora.jsonl
 tail -n 1 lora.jsonl
 
-echo "4. Sixteen images of either kind" >&2
-head -n 16 healthy.jsonl | sdgen -m run --scheduler ddim --steps 25 -g 2 --preview 16 -o healthy >made.jsonl
-head -n 16 cancer.jsonl | sdgen -m run --lora lora/pytorch_lora_weights.safetensors --scheduler ddim \
-	--steps 25 -g 2 --preview 16 -o cancer >>made.jsonl
-echo "real beside drawn: $dir/run/validation/step-$steps.png, $dir/lora/validation/step-$((steps / 2)).png" >&2
+echo "4. $rows images of either label, each beside a real one: $dir/healthy.png, $dir/cancer.png" >&2
+draw healthy
+draw cancer --lora lora/pytorch_lora_weights.safetensors
