@@ -448,7 +448,7 @@ load_model(void)
 		die("%s stores no 16-bit numbers: --precision f32", gpu_info()->name);
 	/* the published autoencoders overflow f16 */
 	po.vae_dtype = po.dtype == F16 ? F32 : po.dtype;
-	po.packed = true;
+	po.lean = true;
 	if (pipeline_open(&model, path, &po))
 		die("%s", errmsg());
 	sd_sample_init(&sample, &model);

@@ -3,6 +3,7 @@
 //! gemm_cpu_bf16: -DBF16 -DTEXEL
 //! gemm_cpu_f16_part: -DF16 -DTEXEL -DPART
 //! gemm_cpu_bf16_part: -DBF16 -DTEXEL -DPART
+//! gemm_cpu_f32_halves: -DF32 -DTEXEL -DHALVES
 //! gemm_cpu_f32_k: -DF32 -DTEXEL -DALONG_K
 //! gemm_cpu_f16_k: -DF16 -DTEXEL -DALONG_K
 //! gemm_cpu_bf16_k: -DBF16 -DTEXEL -DALONG_K
@@ -27,7 +28,8 @@
  *
  * A weight that is used once is read where it lies: ALONG_K where the k of one column lie side by
  * side, those of the next column `wnext` groups further; ALONG_N where columns do, the next channel
- * `wnext` quads further.
+ * `wnext` quads further. HALVES: packed as f16, read as the floats that they are; channels come in
+ * multiples of eight then.
  */
 #include "gemm_cpu.glsl"
 layout(constant_id = 0) const uint SG = 16; // lanes
@@ -56,7 +58,7 @@ main()
 	const along by = along_n();
 	int wat = wat_at(kbegin, by) + int(min(q0 + t.col * SG + lane, qend - 1));
 #else
-	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * 4 * SG + lane);
+	int wat = int(batch * bbatch + (t.col * kpad + kbegin) * (WAT_STEP / GROUPS)) + int(lane);
 #endif
 
 	[[unroll]] for (uint i = 0; i < TM; i++)
@@ -85,7 +87,7 @@ main()
 #ifdef ALONG_K
 			EIGHT(w, wat + int(c) * by, wat + int(c) * by + 1, v);
 #else
-			EIGHT(w, wat + int(c * SG), wat + int((4 + c) * SG), v);
+			EIGHT_W(w, wat + int(c * SG), wat + int((4 + c) * SG), v);
 #endif
 			[[unroll]] for (uint j = 0; j < 8; j++)
 				b[j][c] = v[j];

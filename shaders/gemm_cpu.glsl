@@ -6,7 +6,15 @@
 #include "gemm.glsl"
 #ifdef F32
 layout(binding = 0, rgba32f) uniform readonly imageBuffer a;
+#ifdef HALVES
+layout(binding = 1, rgba32ui) uniform readonly uimageBuffer w;
+#define EIGHT_W(buf, i0, i1, v) { const uvec4 u = imageLoad(buf, i0); \
+	const vec4 lo = ld4_f16(u.xy), hi = ld4_f16(u.zw); \
+	[[unroll]] for (uint j = 0; j < 4; j++) { v[j] = lo[j]; v[4 + j] = hi[j]; } }
+#else
 layout(binding = 1, rgba32f) uniform readonly imageBuffer w;
+#define EIGHT_W EIGHT
+#endif
 #define QUAD(buf, i) imageLoad(buf, i)
 #define GROUPS 2
 #define EIGHT(buf, i0, i1, v) { const vec4 lo = imageLoad(buf, i0), hi = imageLoad(buf, i1); \
@@ -20,6 +28,7 @@ layout(binding = 1, rg32ui) uniform readonly uimageBuffer w;
 layout(binding = 1, rgba32ui) uniform readonly uimageBuffer w;
 #endif
 #define GROUPS 1
+#define EIGHT_W EIGHT
 #define EIGHT(buf, i0, i1, v) { const uvec4 u = imageLoad(buf, i0); \
 	const vec4 lo = ld4(u.xy), hi = ld4(u.zw); \
 	[[unroll]] for (uint j = 0; j < 4; j++) { v[j] = lo[j]; v[4 + j] = hi[j]; } }
@@ -28,6 +37,8 @@ IN4F(2, bias_);
 
 #if defined(ALONG_K)
 #define WAT_STEP int(GROUPS)
+#elif defined(HALVES)
+#define WAT_STEP int(4 * SG)
 #else
 #define WAT_STEP int(GROUPS * 4 * SG)
 #endif

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES = 64 * 4, CHUNK = 16 << 20, SMALL = 1 << 20, MIN_BYTES = 256, PAGE = 64 << 10 };
+enum { CLASSES = 64 * 4, CHUNK = 4 << 20, SMALL = 1 << 20, MIN_BYTES = 256, PAGE = 4 << 10 };
 
 static const char *const kind_names[MEM_KINDS] = { "parameters", "gradients", "optimizer",
 	"activations", "workspace", "packed weights", "data" };
@@ -43,17 +43,6 @@ size_class(size_t bytes, size_t *rounded)
 	sub = (unsigned)((bytes - ((size_t)1 << e) + step - 1) / step);
 	*rounded = ((size_t)1 << e) + sub * step;
 	return e * 4 + sub;
-}
-
-/* The same; but what stays to the end, and is large, takes little more than it wants. */
-static unsigned
-class_for(size_t bytes, enum gpu_mem kind, size_t *rounded)
-{
-	const unsigned class = size_class(bytes, rounded);
-
-	if ((kind == MEM_PARAM || kind == MEM_GRAD || kind == MEM_OPT) && bytes > SMALL)
-		*rounded = (bytes + 15 + PAGE - 1) / PAGE * PAGE;
-	return class;
 }
 
 static int
@@ -207,19 +196,31 @@ gpu_trim(void)
 	}
 }
 
+void
+gpu_trim_to(uint64_t bytes)
+{
+	if (stat.pooled > bytes && !gpu_counting)
+		gpu_trim();
+}
+
+/* Does it stay to the end, and is it large? Then it takes little more than it wants. */
+static bool
+is_exact(size_t bytes, enum gpu_mem kind)
+{
+	return (kind == MEM_PARAM || kind == MEM_GRAD || kind == MEM_OPT) && bytes > SMALL;
+}
+
 static struct gbuf *
-pool_take(unsigned class)
+pool_take(unsigned class, size_t most)
 {
 	/* one size up is a quarter more at most: better than new memory */
-	for (unsigned c = class; c <= class + 1 && c < CLASSES; c++) {
-		struct gbuf *b = pool[c];
-
-		if (!b)
-			continue;
-		pool[c] = b->next;
-		stat.pooled -= b->size;
-		return b;
-	}
+	for (unsigned c = class; c <= class + 1 && c < CLASSES; c++)
+		for (struct gbuf **p = &pool[c], *b; (b = *p); p = &b->next)
+			if (b->size <= most) {
+				*p = b->next;
+				stat.pooled -= b->size;
+				return b;
+			}
 	return NULL;
 }
 
@@ -271,12 +272,15 @@ struct gbuf *
 gbuf_new(size_t bytes, enum gpu_mem kind)
 {
 	size_t rounded;
-	unsigned class = class_for(bytes, kind, &rounded);
+	unsigned class = size_class(bytes, &rounded);
+	const bool exact = is_exact(bytes, kind);
 	struct gbuf *b;
 
+	if (exact)
+		rounded = (bytes + 15 + PAGE - 1) / PAGE * PAGE;
 	if (gpu_counting)
 		return counted(rounded, bytes, kind);
-	b = pool_take(class);
+	b = pool_take(class, exact ? rounded + PAGE : SIZE_MAX);
 	if (!b)
 		b = create(rounded, false);
 	if (!b) {

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	AHEAD = 64,         /* records, if there are so many, whose text states are made together */
+	AHEAD_IMAGES = 4096 /* that wait at most */
+};
+
 void
 gen_queue_add(struct gen_queue *q, struct gen_item *it)
 {
@@ -53,6 +58,52 @@ spoil(struct gen_item *it)
 {
 	if (!it->why)
 		it->why = xstrdup(errmsg());
+}
+
+static bool
+wants_images(const struct gen_item *it)
+{
+	for (size_t k = 0; !it->why && k < it->n; k++)
+		if (!it->task[k].there)
+			return true;
+	return false;
+}
+
+/* Are the text states of these there? */
+static bool
+knows(const struct gen_queue *q, struct gen_item *const *it, int n)
+{
+	bool known = true;
+
+	for (int i = 0; i < n && known; i++)
+		known = sd_sample_knows(q->sample, &it[i]->task[0].job);
+	return known;
+}
+
+/* Is it worth while to wait for more records before these are made? */
+static bool
+waits(const struct gen_queue *q, struct gen_item *const *it, int n)
+{
+	size_t images = 0;
+
+	for (size_t i = 0; i < q->n; i++)
+		images += q->v[i]->n;
+	return q->n < AHEAD && images < AHEAD_IMAGES && !knows(q, it, n);
+}
+
+/* When the text encoder is wanted for these, it makes the states of those behind them too. */
+static void
+look_ahead(const struct gen_queue *q, struct gen_item *const *it, int n)
+{
+	const struct sd_job *j[AHEAD];
+	size_t jobs = 0;
+
+	if (knows(q, it, n))
+		return;
+	for (size_t i = 0; i < q->n && jobs < AHEAD; i++)
+		if (wants_images(q->v[i]))
+			j[jobs++] = &q->v[i]->task[0].job;
+	sd_sample_texts(q->sample, j, jobs);
 }
 
 /* Makes n images, which are alike. Where one cannot be made its item is spoiled, and none is. */
@@ -159,8 +210,9 @@ gen_queue_drain(struct gen_queue *q, bool all)
 			return;
 		most = q->batch ? q->batch : sd_sample_batch(q->sample, &t[0]->job);
 		n = gather(q, t, it, most < GEN_BATCH ? most : GEN_BATCH, &full);
-		if (!full && !all)
+		if (!all && (!full || waits(q, it, n)))
 			return;
+		look_ahead(q, it, n);
 		make(q, t, it, n);
 		/* in order: each is at the head of the queue when those before it are out */
 		for (int i = 0; i < n && q->code != EXIT_FATAL && !it[i]->why; i++) {

@@ -65,13 +65,14 @@ sd_resnet_forward(const struct sd_resnet *r, struct tensor *x, struct tensor *ti
 	struct tensor *h;
 
 	scope_open();
+	scope_open();
 	h = norm_conv(&r->norm1, &r->conv1, x);
 	if (r->time.w) {
 		struct tensor *t = linear_layer_forward(&r->time, time, ACT_NONE);
 
 		h = op_add(h, op_view(t, t->dim[0], 1, 1, t->dim[1]));
 	}
-	h = norm_conv(&r->norm2, &r->conv2, h);
+	h = scope_keep(norm_conv(&r->norm2, &r->conv2, h));
 	if (r->shortcut.w)
 		x = conv_layer_forward(&r->shortcut, x);
 	return scope_keep(op_add(x, h));
@@ -94,7 +95,7 @@ sd_upsample_init(struct conv_layer *l, struct params *ps, int64_t c, const char 
 	LAYER_NAMED(name, fmt);
 
 	conv_layer_init(l, ps, c, c, 3, CONV_SAME(3), true, "%s", name);
-	params_keep(ps, &l->w); /* packed as what the size wants */
+	params_up2(ps, &l->w);
 }
 
 struct tensor *
@@ -104,7 +105,7 @@ sd_upsample(const struct conv_layer *l, struct tensor *x, int h, int w)
 
 	scope_open();
 	if (h == 2 * x->dim[1] && w == 2 * x->dim[2] && !l->adapter)
-		y = op_up2_conv2d(x, op_cast(l->w, x->dtype), l->b);
+		y = op_up2_conv2d(x, layer_weight(l->w, x), l->b);
 	else
 		y = conv_layer_forward(l, op_resize_nearest(x, h, w));
 	return scope_keep(y);

@@ -8,7 +8,8 @@
 struct nets {
 	struct clip text;
 	struct unet unet;
-	struct vae vae;
+	struct vae vae, encoder; /* encoder: a lean pipeline's, once it was wanted */
+	bool has_text;
 	struct class_embed classes;
 	int64_t tokens;
 };
@@ -43,30 +44,50 @@ static void
 decode(struct nets *m, int64_t h, int64_t w, int tile)
 {
 	scope_open();
-	op_cast(vae_decode_tiled(&m->vae, zeros(m->vae.ps.dtype, 1, h, w, m->vae.cfg.latent), tile),
+	op_cast(vae_decode_tiled(&m->vae, zeros(m->vae.compute, 1, h, w, m->vae.cfg.latent), tile),
 	    F32);
 	scope_close();
 }
 
-/* All that is loaded, each having worked once: the copies of weights that ops keep are there. */
 static void
-open_nets(struct nets *m, const struct pipeline *p)
+open_vae(struct vae *m, const struct pipeline *p, enum vae_part part)
 {
-	int factor = vae_factor(&p->vae);
+	unsigned was = params_packing(pipeline_packing(p, SD_VAE, true));
 
-	unet_init(&m->unet, &p->cfg.unet, p->unet.ps.dtype, false);
-	vae_init(&m->vae, &p->cfg.vae, p->vae.ps.dtype, false);
+	vae_init_part(m, &p->cfg.vae, p->dtype[SD_VAE], part);
+	m->compute = p->opts.train >> SD_VAE & 1 ? F32 : p->opts.vae_dtype;
+	params_packing(was);
+}
+
+/* All that is there when images of this size are made, each having worked once: the copies of
+ * weights that ops keep are there. Of a lean pipeline: what stays. */
+static void
+open_nets(struct nets *m, const struct pipeline *p, int64_t h, int64_t w)
+{
+	const int64_t side = (int64_t)1 << (p->cfg.unet.levels - 1);
+	unsigned was = params_packing(pipeline_packing(p, SD_UNET, pipeline_halves(p, h, w)));
+
+	unet_init(&m->unet, &p->cfg.unet, p->dtype[SD_UNET], false);
+	params_packing(was);
+	open_vae(&m->vae, p, p->opts.lean ? VAE_DECODER : VAE_BOTH);
+	if (p->encoder.blocks)
+		open_vae(&m->encoder, p, VAE_ENCODER);
 	m->tokens = p->cfg.classes.tokens;
 	scope_open();
 	if (p->has[SD_TEXT]) {
 		m->tokens = pipeline_tokens(p);
-		clip_init(&m->text, &p->cfg.text, p->text.ps.dtype, false);
-		clip_forward(&m->text, zeros(I32, 1, m->tokens, 0, 0), NULL);
+		m->has_text = !p->opts.lean || p->there[SD_TEXT];
+		if (m->has_text) {
+			was = params_packing(pipeline_packing(p, SD_TEXT, false));
+			clip_init(&m->text, &p->cfg.text, p->dtype[SD_TEXT], false);
+			params_packing(was);
+			clip_forward(&m->text, zeros(I32, 1, m->tokens, 0, 0), NULL);
+		}
 	} else {
-		class_embed_init(&m->classes, &p->cfg.classes, p->classes.ps.dtype, false);
+		class_embed_init(&m->classes, &p->cfg.classes, p->dtype[SD_CLASSES], false);
 	}
 	scope_close();
-	denoise(m, 1, factor, factor);
+	denoise(m, 1, side, side);
 	decode(m, 8, 8, 0);
 }
 
@@ -75,9 +96,11 @@ close_nets(struct nets *m, const struct pipeline *p)
 {
 	unet_release(&m->unet);
 	vae_release(&m->vae);
-	if (p->has[SD_TEXT])
+	if (m->encoder.blocks)
+		vae_release(&m->encoder);
+	if (m->has_text)
 		clip_release(&m->text);
-	else
+	if (!p->has[SD_TEXT])
 		class_embed_release(&m->classes);
 }
 
@@ -86,11 +109,11 @@ static uint64_t
 most(const struct pipeline *p, int64_t b, int64_t h, int64_t w, bool decoding)
 {
 	struct nets *m = xcalloc(1, sizeof(*m));
-	bool was = grads_set(false), packed = params_packed(p->opts.packed);
+	bool was = grads_set(false);
 	struct gpu_mem_stat stat;
 
 	gpu_count(true);
-	open_nets(m, p);
+	open_nets(m, p, h, w);
 	if (decoding)
 		decode(m, h, w, (int)b);
 	else
@@ -98,7 +121,6 @@ most(const struct pipeline *p, int64_t b, int64_t h, int64_t w, bool decoding)
 	gpu_mem(&stat);
 	close_nets(m, p);
 	gpu_count(false);
-	params_packed(packed);
 	grads_set(was);
 	free(m);
 	return stat.peak_all;

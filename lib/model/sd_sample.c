@@ -9,7 +9,8 @@
 
 enum {
 	TEXTS = 256,      /* states kept */
-	LITTLE = 64 << 20 /* bytes in the pool that stay */
+	MANY_TEXTS = 16,  /* for fewer the text encoder is not brought back time and again */
+	LITTLE = 16 << 20 /* bytes in the pool that stay */
 };
 
 struct text_state {
@@ -156,23 +157,42 @@ state_size(const struct pipeline *p, int64_t *tokens)
 	return *tokens * p->cfg.unet.context;
 }
 
+static const float *
+known(const struct sd_sample *s, const char *text)
+{
+	for (size_t i = 0; i < s->ntext; i++)
+		if (strcmp(s->text[i].text, text) == 0)
+			return s->text[i].v;
+	return NULL;
+}
+
+/* A part of the model that is wanted now. */
+static void
+want(int ret)
+{
+	if (ret)
+		die("%s", errmsg());
+}
+
 /* Each text by itself, so that its states do not depend on its neighbours. */
 static const float *
 text_states(struct sd_sample *s, const char *text)
 {
 	struct pipeline *p = s->p;
 	int64_t tokens, n = state_size(p, &tokens);
+	const float *v = known(s, text);
 	struct text_state *t;
 	int32_t *ids;
 
-	for (size_t i = 0; i < s->ntext; i++)
-		if (strcmp(s->text[i].text, text) == 0)
-			return s->text[i].v;
+	if (v)
+		return v;
 	ids = xcalloc((size_t)tokens, sizeof(*ids));
 	if (pipeline_encode(p, text, ids) < 0) {
 		free(ids);
 		return NULL;
 	}
+	want(pipeline_want(p, SD_TEXT));
+	s->made++;
 	t = &s->text[s->next];
 	if (s->next < s->ntext) {
 		free(t->text);
@@ -188,6 +208,49 @@ text_states(struct sd_sample *s, const char *text)
 	scope_close();
 	free(ids);
 	return t->v;
+}
+
+static const char *
+negative(const struct sd_job *j)
+{
+	return j->negative ? j->negative : "";
+}
+
+bool
+sd_sample_knows(const struct sd_sample *s, const struct sd_job *j)
+{
+	if (s->p->has[SD_CLASSES] || s->p->there[SD_TEXT])
+		return true;
+	return known(s, j->text) && (!guided(j) || known(s, negative(j)));
+}
+
+/* The text encoder goes when it has done its work; one that comes back for little stays. */
+static void
+texts_done(struct sd_sample *s)
+{
+	if (!s->made)
+		return;
+	if (s->rounds++ && s->made < MANY_TEXTS)
+		s->stays = true;
+	s->made = 0;
+	if (!s->stays) {
+		pipeline_leave(s->p, SD_TEXT);
+		gpu_trim_to(LITTLE);
+	}
+	s->fit = (struct sd_fit){ 0 };
+}
+
+void
+sd_sample_texts(struct sd_sample *s, const struct sd_job *const *j, size_t n)
+{
+	bool was = grads_set(false);
+
+	/* what one cannot have is told when it is made */
+	for (size_t i = 0; i < n && i < TEXTS / 2; i++)
+		if (text_states(s, j[i]->text) && guided(j[i]))
+			text_states(s, negative(j[i]));
+	texts_done(s);
+	grads_set(was);
 }
 
 /* [N or 2N, tokens, width], what is not wanted first. Held. NULL with a message. */
@@ -206,21 +269,23 @@ context(struct sd_sample *s, const struct sd_job *j, int n)
 			struct tensor *id =
 			    tensor_from(I32, 1, (int64_t[]){ 1 }, &(int32_t){ j[i].cls });
 
+			want(pipeline_want(p, SD_CLASSES));
 			tensor_get(op_cast(class_embed_forward(&p->classes, id), F32),
 			    v + i * size);
 			continue;
 		}
 		for (int64_t h = 0; h < halves && !bad; h++) {
-			const char *negative = j[i].negative ? j[i].negative : "";
-			const float *t = text_states(s, h + 1 < halves ? negative : j[i].text);
+			const float *t =
+			    text_states(s, h + 1 < halves ? negative(&j[i]) : j[i].text);
 
 			bad = !t;
 			if (t)
 				memcpy(v + (h * n + i) * size, t, (size_t)size * sizeof(*v));
 		}
 	}
+	texts_done(s);
 	if (!bad)
-		c = tensor_hold(tensor_from(p->unet.ps.dtype, 3,
+		c = tensor_hold(tensor_from(p->dtype[SD_UNET], 3,
 		    (int64_t[]){ halves * n, tokens, p->cfg.unet.context }, v));
 	scope_close();
 	free(v);
@@ -276,14 +341,17 @@ encode_image(struct sd_sample *s, const struct sd_job *j, const struct latents *
 	const uint8_t *px = j->init->data;
 	size_t np = (size_t)j->width * (size_t)j->height * 3;
 	float *v = xmalloc((np > (size_t)l->n ? np : (size_t)l->n) * sizeof(*v)), *logvar;
+	const struct vae *vae = pipeline_want_encoder(p);
 	struct tensor *m, *lv;
 
+	if (!vae)
+		die("%s", errmsg());
 	logvar = xmalloc((size_t)l->n * sizeof(*logvar));
 	for (size_t i = 0; i < np; i++)
 		v[i] = (float)px[i] / 127.5f - 1;
 	scope_open();
-	vae_encode(&p->vae,
-	    tensor_from(p->vae.ps.dtype, 4, (int64_t[]){ 1, j->height, j->width, 3 }, v), &m, &lv);
+	vae_encode(vae,
+	    tensor_from(vae->compute, 4, (int64_t[]){ 1, j->height, j->width, 3 }, v), &m, &lv);
 	tensor_get(op_cast(m, F32), v);
 	turn(x, v, l->c, l->h * l->w, false);
 	tensor_get(op_cast(lv, F32), v);
@@ -365,7 +433,7 @@ predict(struct sd_sample *s, const struct sd_job *j, int n, struct chain *ch,
 	}
 	scope_open();
 	op_samples(b);
-	y = tensor_from(p->unet.ps.dtype, 4, (int64_t[]){ b, l->h, l->w, l->c }, v);
+	y = tensor_from(p->dtype[SD_UNET], 4, (int64_t[]){ b, l->h, l->w, l->c }, v);
 	tensor_get(op_cast(unet_forward(&p->unet, y, t, cond), F32), o);
 	op_samples(1);
 	scope_close();
@@ -394,11 +462,12 @@ decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct laten
 	uint8_t *px;
 	bool ok;
 
+	want(pipeline_want(p, SD_VAE));
 	turn(v, x, l->c, l->h * l->w, true);
 	for (int64_t i = 0; i < l->n; i++)
 		v[i] = (float)(v[i] / p->cfg.vae.scaling);
 	scope_open();
-	z = tensor_from(p->vae.ps.dtype, 4, (int64_t[]){ 1, l->h, l->w, l->c }, v);
+	z = tensor_from(p->vae.compute, 4, (int64_t[]){ 1, l->h, l->w, l->c }, v);
 	tensor_get(op_cast(vae_decode_tiled(&p->vae, z, sd_sample_tile(s, j)), F32), v);
 	scope_close();
 	ok = all_finite(v, (size_t)n);
@@ -415,18 +484,6 @@ decode(struct sd_sample *s, struct sd_job *j, const float *x, const struct laten
 
 /* ---- the batch ------------------------------------------------------------------------------- */
 
-/* What the U-Net leaves in the pool is of no size that the autoencoder wants, and the other way
- * round. */
-static void
-trim(void)
-{
-	struct gpu_mem_stat m;
-
-	gpu_mem(&m);
-	if (m.pooled > LITTLE)
-		gpu_trim();
-}
-
 enum outcome { MADE, BAD, NO_NUMBER };
 
 static enum outcome
@@ -437,6 +494,7 @@ denoise(struct sd_sample *s, struct sd_job *j, int n, struct chain *ch, const st
 
 	if (!cond)
 		return BAD;
+	want(pipeline_want_unet(s->p, l->h, l->w));
 	for (int i = 0; i < n && !bad; i++)
 		bad = begin(s, &ch[i], &j[i], l);
 	for (int k = ch[0].sampler.begin; k < ch[0].sampler.calls && !bad; k++) {
@@ -451,10 +509,12 @@ denoise(struct sd_sample *s, struct sd_job *j, int n, struct chain *ch, const st
 		}
 	}
 	tensor_drop(cond);
-	trim();
+	/* what the U-Net leaves in the pool is of no size that the autoencoder wants, and the
+	 * other way round */
+	gpu_trim_to(LITTLE);
 	for (int i = 0; i < n && !bad; i++)
 		bad = decode(s, &j[i], ch[i].x, l);
-	trim();
+	gpu_trim_to(LITTLE);
 	return bad ? NO_NUMBER : MADE;
 }
 

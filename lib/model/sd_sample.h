@@ -44,6 +44,8 @@ struct sd_sample {
 	int tile;           /* latents of a side decoded at once; 0: whole; -1: as memory demands */
 	struct text_state *text;      /* those last used */
 	size_t ntext, next;
+	size_t made, rounds; /* states made since the text encoder came; how often it did */
+	bool stays;          /* it does not go again */
 	struct sd_fit {      /* what was found to fit the device, of the size that was asked last */
 		int width, height, batch, tile; /* batch 0, tile -1: not asked yet */
 		bool guided;
@@ -60,6 +62,11 @@ void sd_sample_release(struct sd_sample *);
 int sd_job_check(const struct sd_sample *, const struct sd_job *);
 /* May the two be in one batch? */
 bool sd_job_alike(const struct sd_job *, const struct sd_job *);
+/* Are its text states there, or is what makes them? */
+bool sd_sample_knows(const struct sd_sample *, const struct sd_job *);
+/* Makes those of jobs to come, of the first 128, so that a lean pipeline's text encoder comes once
+ * for many. */
+void sd_sample_texts(struct sd_sample *, const struct sd_job *const *, size_t n);
 /* n jobs that are alike, all checked. */
 int sd_sample_run(struct sd_sample *, struct sd_job *, int n);
 /* How many images of this job's size are made at once: enough to keep the device busy, no more than

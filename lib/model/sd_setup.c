@@ -95,7 +95,7 @@ make_classes(const struct sd_setup *s, const struct sd_config *cfg, struct pipel
 	memcpy(own->label, cfg->classes.label, n * sizeof(*own->label));
 	class_embed_init(&p->classes, own, F32, true);
 	init_param(p->classes.ps.p[0], INIT_NORMAL, 1, s->seed);
-	p->has[SD_CLASSES] = true;
+	p->has[SD_CLASSES] = p->there[SD_CLASSES] = true;
 }
 
 int

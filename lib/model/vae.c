@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VAE_MAXLAYERS = 8 };
+enum { VAE_MAXLAYERS = 8, LITTLE = 16 << 20 };
 static const double eps = 1e-6; /* of every norm of the autoencoder */
 
 struct vae_attention {
@@ -155,19 +155,37 @@ decoder_init(struct vae_half *d, struct params *ps, const struct vae_config *c)
 	    "decoder.conv_out");
 }
 
+static int
+init(struct vae *m, const struct vae_config *cfg, enum dtype dtype, bool train, enum vae_part part)
+{
+	struct vae_blocks *b = xcalloc(1, sizeof(*b));
+
+	*m = (struct vae){ .cfg = *cfg, .blocks = b, .compute = dtype };
+	params_init(&m->ps, dtype, train);
+	if (part & VAE_ENCODER)
+		encoder_init(&b->encoder, &m->ps, cfg);
+	if (part & VAE_DECODER)
+		decoder_init(&b->decoder, &m->ps, cfg);
+	if (part & VAE_ENCODER)
+		conv_layer_init(&b->quant, &m->ps, 2 * cfg->latent, 2 * cfg->latent, 1,
+		    (struct conv){ 0 }, true, "quant_conv");
+	if (part & VAE_DECODER)
+		conv_layer_init(&b->post_quant, &m->ps, cfg->latent, cfg->latent, 1,
+		    (struct conv){ 0 }, true, "post_quant_conv");
+	params_ready(&m->ps);
+	return 0;
+}
+
 int
 vae_init(struct vae *m, const struct vae_config *cfg, enum dtype dtype, bool train)
 {
-	*m = (struct vae){ .cfg = *cfg, .blocks = xcalloc(1, sizeof(*m->blocks)) };
-	params_init(&m->ps, dtype, train);
-	encoder_init(&m->blocks->encoder, &m->ps, cfg);
-	decoder_init(&m->blocks->decoder, &m->ps, cfg);
-	conv_layer_init(&m->blocks->quant, &m->ps, 2 * cfg->latent, 2 * cfg->latent, 1,
-	    (struct conv){ 0 }, true, "quant_conv");
-	conv_layer_init(&m->blocks->post_quant, &m->ps, cfg->latent, cfg->latent, 1,
-	    (struct conv){ 0 }, true, "post_quant_conv");
-	params_ready(&m->ps);
-	return 0;
+	return init(m, cfg, dtype, train, VAE_BOTH);
+}
+
+int
+vae_init_part(struct vae *m, const struct vae_config *cfg, enum dtype dtype, enum vae_part part)
+{
+	return init(m, cfg, dtype, false, part);
 }
 
 void
@@ -248,10 +266,13 @@ vae_decode(const struct vae *m, struct tensor *z)
 	for (int i = 0; i < m->cfg.levels; i++) {
 		for (int k = 0; k <= m->cfg.layers; k++)
 			x = instead(x, sd_resnet_forward(&d->level[i].resnet[k], x, NULL));
-		if (d->level[i].sample.w)
-			x = instead(x,
-			    sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1],
-			        2 * (int)x->dim[2]));
+		if (!d->level[i].sample.w)
+			continue;
+		x = instead(x,
+		    sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]));
+		/* nothing of the smaller images' sizes is wanted again */
+		if (!grads_on())
+			gpu_trim_to(LITTLE);
 	}
 	y = gn_layer_forward(&d->norm, x, ACT_SILU);
 	tensor_drop(x);

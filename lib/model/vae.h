@@ -10,6 +10,7 @@
 #include "tensor/ops.h"
 
 enum { VAE_LEVELS = 8 };
+enum vae_part { VAE_ENCODER = 1, VAE_DECODER = 2, VAE_BOTH = 3 };
 
 struct vae_config {
 	int in_channels, out_channels, latent, levels, width[VAE_LEVELS], layers, groups,
@@ -23,11 +24,15 @@ struct vae {
 	struct vae_config cfg;
 	struct params ps;
 	struct vae_blocks *blocks;
+	/* of x and z: that of the values, or F32 with weights widened when they are used */
+	enum dtype compute;
 };
 
 int vae_config_get(struct vae_config *, const struct json *, int v);
 void vae_config_put(const struct vae_config *, struct sb *);
 int vae_init(struct vae *, const struct vae_config *, enum dtype, bool train);
+/* Only what one direction needs, without gradients; the other must not be called. */
+int vae_init_part(struct vae *, const struct vae_config *, enum dtype, enum vae_part);
 void vae_release(struct vae *);
 int vae_factor(const struct vae *); /* pixels of a latent's side: 8 */
 /* x [N,H,W,3] in [-1,1] -> mean and logvar (clamped to [-30,20]), each [N,H/f,W/f,latent]. */

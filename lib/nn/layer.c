@@ -13,6 +13,12 @@ layer_name(char name[LAYER_NAME], const char *fmt, va_list ap)
 		die("layer: a name is too long");
 }
 
+struct tensor *
+layer_weight(struct tensor *w, const struct tensor *x)
+{
+	return w->buf ? op_cast(w, x->dtype) : w;
+}
+
 void
 conv_layer_init(struct conv_layer *l, struct params *ps, int64_t in, int64_t out, int k,
     struct conv geo, bool bias, const char *fmt, ...)
@@ -43,7 +49,7 @@ conv_layer_forward(const struct conv_layer *l, struct tensor *x)
 	struct tensor *y;
 
 	scope_open();
-	y = op_conv2d(x, op_cast(l->w, x->dtype), l->b, l->geo);
+	y = op_conv2d(x, layer_weight(l->w, x), l->b, l->geo);
 	if (l->adapter)
 		y = add_adapter(l->adapter,
 		    op_conv2d(x, op_cast(l->adapter->a, x->dtype), NULL, l->geo), y);
@@ -105,7 +111,7 @@ linear_layer_forward(const struct linear_layer *l, struct tensor *x, enum act ac
 	struct tensor *w, *y;
 
 	scope_open();
-	w = op_cast(l->w, x->dtype);
+	w = layer_weight(l->w, x);
 	if (ad)
 		y = op_act(add_adapter(ad, op_linear(x, op_cast(ad->a, x->dtype), NULL),
 		    op_linear(x, w, l->b)), act);

@@ -5,7 +5,7 @@
  *
  * Linear layers and convolutions compute in the type of x: weights of another type are cast for the
  * time of the op, differentiably. So F32 values (and their gradients) serve a net that works in
- * bf16 or f16.
+ * bf16 or f16. (Those that lie packed are read as they are.)
  */
 #ifndef NN_LAYER_H
 #define NN_LAYER_H
@@ -14,6 +14,9 @@
 #include "tensor/ops.h"
 
 #include <stdarg.h>
+
+/* The weight of a layer as its op reads it with x. */
+struct tensor *layer_weight(struct tensor *w, const struct tensor *x);
 
 struct conv_layer {
 	struct tensor *w, *b; /* [O,KH,KW,I/groups], [O] or NULL */

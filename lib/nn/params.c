@@ -11,7 +11,8 @@
 
 enum { SLAB_MAX = 512 << 20, SLAB_ALIGN = 256 };
 
-static bool outlines, packs;
+static bool outlines;
+static unsigned packing;
 
 bool
 params_outline(bool on)
@@ -22,12 +23,12 @@ params_outline(bool on)
 	return was;
 }
 
-bool
-params_packed(bool on)
+unsigned
+params_packing(unsigned how)
 {
-	bool was = packs;
+	unsigned was = packing;
 
-	packs = on;
+	packing = how;
 	return was;
 }
 
@@ -37,7 +38,7 @@ params_init(struct params *ps, enum dtype dtype, bool grads)
 	if (grads && dtype != F32)
 		die("params: gradients want F32 values");
 	*ps = (struct params){ .dtype = dtype, .grads = grads, .outline = outlines,
-		.packed = packs && !grads };
+		.packing = grads ? 0 : packing };
 }
 
 void
@@ -66,13 +67,6 @@ static bool
 trained(const struct param *p)
 {
 	return p->kind != PARAM_BUFFER && p->kind != PARAM_COUNT;
-}
-
-/* Norms and biases are few, and sums want them whole. */
-static enum dtype
-storage(const struct params *ps, const struct param *p)
-{
-	return trained(p) && p->ndim > 1 ? ps->dtype : F32;
 }
 
 struct param *
@@ -128,7 +122,23 @@ engine_dims(const struct param *p, int64_t *d)
 static bool
 is_packed(const struct params *ps, const struct param *p)
 {
-	return ps->packed && !p->whole && (p->kind == PARAM_CONV || p->kind == PARAM_MATRIX);
+	const bool whole =
+	    p->whole || (p->up2 && (!(ps->packing & PARAMS_DOUBLING) || ps->dtype == BF16));
+
+	return (ps->packing & PARAMS_PACKED) && !whole &&
+	    (p->kind == PARAM_CONV || p->kind == PARAM_MATRIX);
+}
+
+/* Norms and biases are few, and sums want them whole. */
+static enum dtype
+storage(const struct params *ps, const struct param *p)
+{
+	if (!trained(p) || p->ndim < 2)
+		return F32;
+	if (ps->dtype == F16 && (ps->packing & PARAMS_WIDENED) &&
+	    !(is_packed(ps, p) && op_widens(p->dim[0], p->dim[1])))
+		return F32;
+	return ps->dtype;
 }
 
 void
@@ -137,6 +147,14 @@ params_keep(struct params *ps, struct tensor *const *slot)
 	for (int i = 0; i < ps->n; i++)
 		if (ps->p[i]->slot == slot)
 			ps->p[i]->whole = true;
+}
+
+void
+params_up2(struct params *ps, struct tensor *const *slot)
+{
+	for (int i = 0; i < ps->n; i++)
+		if (ps->p[i]->slot == slot)
+			ps->p[i]->up2 = true;
 }
 
 static int

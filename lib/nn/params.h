@@ -58,7 +58,8 @@ struct param {
 	int64_t n;
 	struct tensor *t;           /* engine's layout; NULL for PARAM_COUNT */
 	int64_t count;              /* PARAM_COUNT's value */
-	bool whole;         /* its values stay where those of its like are packed (params_packed) */
+	bool whole;         /* its values stay where those of its like are packed */
+	bool up2;           /* op_up2_conv2d wants it (params_up2) */
 	bool frozen;                /* no gradient, left alone by the optimiser */
 	int slab;
 	size_t off;                 /* bytes into the slab */
@@ -81,7 +82,8 @@ struct params {
 	struct slab *slab;
 	int nslab;
 	enum dtype dtype;           /* of values; gradients are F32 */
-	bool grads, ready, outline, packed;
+	bool grads, ready, outline;
+	unsigned packing;
 	struct prange *range;       /* params_ranges's answer */
 	struct arena mem;
 };
@@ -92,10 +94,20 @@ void params_init(struct params *, enum dtype, bool grads);
 /* Nets made while it is on are outlines: names and shapes without memory, which need no device.
  * Returns what it was. */
 bool params_outline(bool on);
-/* Nets made while it is on are for inference alone: the weights of linear layers and convolutions
- * lie on the device only in the form that products read, and cannot be fetched or changed. Returns
- * what it was. */
-bool params_packed(bool on);
+/* How nets that are made from here on are kept, which are then for inference alone. Returns what it
+ * was. */
+enum {
+	/* weights of linear layers and convolutions lie on the device only in the form that
+	 * products read, and cannot be fetched or changed; */
+	PARAMS_PACKED = 1,
+	/* images are only ever doubled: those of op_up2_conv2d lie as that reads them alone (not
+	 * BF16, which it reads whole); */
+	PARAMS_DOUBLING = 2,
+	/* F16 nets work in F32: what its products cannot widen as they read it is F32 too
+	 * (op_widens) */
+	PARAMS_WIDENED = 4
+};
+unsigned params_packing(unsigned how);
 void params_release(struct params *);
 /* Announces a tensor of the file's shape. *slot (may be NULL) is filled by params_ready: the struct
  * that holds it must stay where it is. The same name twice ends the program. */
@@ -103,6 +115,9 @@ struct param *params_add(struct params *, struct tensor **slot, enum param_kind,
     const int64_t *dim, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* The parameter of that slot keeps its values in any net: an op wants them in another form. */
 void params_keep(struct params *, struct tensor *const *slot);
+/* The parameter of that slot is for op_up2_conv2d: it keeps its values where images may be other
+ * than doubled. */
+void params_up2(struct params *, struct tensor *const *slot);
 /* Makes the slabs (zeroed) and the tensors. No params_add after it. */
 void params_ready(struct params *);
 
@@ -123,8 +138,9 @@ bool param_permuted(const struct param *);
 enum {
 	PARAMS_EXTRA = 1,   /* extra or */
 	PARAMS_MISSING = 2, /* missing tensors are no errors */
-	PARAMS_LIST = 4     /* misfits are said on stderr, a line each (40 at most), and only
+	PARAMS_LIST = 4,    /* misfits are said on stderr, a line each (40 at most), and only
 	                     * counted in the message */
+	PARAMS_NAMES = 8    /* params_check looks at names and shapes, not at numbers */
 };
 /* Loads every parameter whose name starts with prefix ("" for all) from the tensor of that name
  * less the prefix; each is read once, a piece at a time, and kept in its own type where the values

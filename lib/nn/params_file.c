@@ -188,7 +188,7 @@ params_check(const struct params *ps, const struct safetensors *st, const char *
 {
 	struct misfits m = { .path = st->path, .list = flags & PARAMS_LIST };
 
-	look(ps, st, prefix, flags, true, &m);
+	look(ps, st, prefix, flags, !(flags & PARAMS_NAMES), &m);
 	return verdict(&m);
 }
 
@@ -233,6 +233,7 @@ values_tensor(struct param *p, struct room *room)
 	if (room->weight && gbuf_size(room->weight) < bytes) {
 		gbuf_unref(room->weight);
 		room->weight = NULL;
+		gpu_trim();
 	}
 	if (!room->weight)
 		room->weight = gbuf_new(bytes, MEM_WORK);
@@ -307,9 +308,13 @@ load_one(struct param *p, const struct st_tensor *s, struct room *room)
 	}
 	if (p->t->buf)
 		p->t->version++;
+	else if (p->up2)
+		tensor_pack_up2(p->t, to);
 	else
 		tensor_pack(p->t, to);
 	scope_close();
+	if (p->up2)
+		gpu_trim(); /* that made copies on the way */
 	return ok;
 }
 
@@ -323,7 +328,7 @@ params_load(struct params *ps, const struct safetensors *st, const char *prefix,
 	look(ps, st, prefix, flags, false, &m);
 	sb_release(&m.sb);
 	if (m.n) /* once more, numbers too: all is to be told */
-		return params_check(ps, st, prefix, flags);
+		return params_check(ps, st, prefix, flags & ~PARAMS_NAMES);
 	m.list = flags & PARAMS_LIST;
 	gpu_wait(); /* what lies still in host memory is written in place */
 	for (int i = 0; i < ps->n; i++) {
@@ -336,6 +341,9 @@ params_load(struct params *ps, const struct safetensors *st, const char *prefix,
 			complain(&m, "not finite:", s->name, NULL, NULL);
 		st_done(s);
 	}
+	/* what was mapped along with its neighbours leaves memory too */
+	for (int i = 0; i < st->n; i++)
+		st_done(&st->t[i]);
 	free(room.values);
 	free(room.turned);
 	free(room.whole);

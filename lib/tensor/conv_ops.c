@@ -54,10 +54,10 @@ conv2d(struct tensor *x, struct tensor *w, struct tensor *b, struct conv g, doub
 	struct conv_shape s;
 	struct node *n;
 
-	want_same_dtype("op_conv2d", x, w);
 	if (x->ndim != 4)
 		op_die("op_conv2d", "%s is no image", tensor_shape(x));
 	s = conv_shape("op_conv2d", x->dim, w, g);
+	want_weight("op_conv2d", x, w);
 	want_bias("op_conv2d", b, w->dim[0]);
 	y = (conv_is_depthwise(&s) ? depthwise_forward : conv_forward)(x, w, b, &s, slope);
 	n = op_done("op_conv2d", y, in, 3, conv2d_back);
@@ -91,10 +91,10 @@ op_up2_conv2d(struct tensor *x, struct tensor *w, struct tensor *b)
 	struct tensor *in[] = { x, w, b }, *y;
 	bool recorded = false;
 
-	want_same_dtype("op_up2_conv2d", x, w);
 	if (x->ndim != 4 || w->ndim != 4 || w->dim[1] != 3 || w->dim[2] != 3 ||
 	    w->dim[3] != x->dim[3])
 		op_die("op_up2_conv2d", "%s and weight %s", tensor_shape(x), tensor_shape(w));
+	want_weight("op_up2_conv2d", x, w);
 	want_bias("op_up2_conv2d", b, w->dim[0]);
 	for (int i = 0; i < 3; i++)
 		recorded |= grads_on() && in[i] && in[i]->requires_grad;

@@ -77,7 +77,7 @@ struct gemm_push {
 };
 
 static enum kernel
-kernel_of(const struct packed *w, const struct panel *q, bool part)
+kernel_of(const struct packed *w, const struct panel *q, bool part, enum dtype a)
 {
 	static const enum kernel cpu[3][2] = { { K_GEMM_CPU_F32, K_GEMM_CPU_F32 },
 		{ K_GEMM_CPU_F16, K_GEMM_CPU_F16_PART },
@@ -96,6 +96,8 @@ kernel_of(const struct packed *w, const struct panel *q, bool part)
 		{ K_GEMM_CPU_F16_N, K_GEMM_CPU_F16_N_PART },
 		    { K_GEMM_CPU_BF16_N, K_GEMM_CPU_BF16_N_PART } };
 
+	if (w->dtype != a)
+		return K_GEMM_CPU_F32_HALVES;
 	if (w->how != PACKED)
 		return (w->how == ALONG_K ? along_k : along_n)[w->dtype][part];
 	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[w->dtype][part];
@@ -125,7 +127,7 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 		p->ybatch = (uint32_t)(w->p.sx / 4);
 		p->wnext = (int32_t)(w->p.sc / 4);
 	}
-	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w, q, p->splits > 1),
+	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w, q, p->splits > 1, g->a->dtype),
 	    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
 	        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
 	    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),

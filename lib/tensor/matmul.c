@@ -183,7 +183,8 @@ linear(struct tensor *x, struct tensor *w, struct tensor *b, double slope)
 	struct pack p;
 	struct node *n;
 
-	want_same_dtype("op_linear", x, w);
+	if (w->ndim == 2)
+		want_weight("op_linear", x, w);
 	if (w->ndim != 2 || x->ndim < 1 || w->dim[1] != in ||
 	    (b && (b->ndim != 1 || b->dim[0] != out)))
 		op_die("op_linear", "%s by %s, bias %s", tensor_shape(x), tensor_shape(w),

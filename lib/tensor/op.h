@@ -40,6 +40,8 @@ bool same_shape(const struct tensor *, const struct tensor *);
 /* Dies naming op unless x is F32, F16 or BF16 (and y of the same dtype). */
 void want_float(const char *op, const struct tensor *x);
 void want_same_dtype(const char *op, const struct tensor *x, const struct tensor *y);
+/* Dies naming op unless products of x can read the weight w. */
+void want_weight(const char *op, const struct tensor *x, const struct tensor *w);
 /* axis counted from the end if negative; dies if it is none of x's. */
 int want_axis(const char *op, const struct tensor *x, int axis);
 struct tensor *tensor_like(const struct tensor *x);              /* shape and dtype of x */

@@ -192,6 +192,24 @@ pack_weight(const struct tensor *w, int64_t groups)
 		.sx = in, .sc = 1, .sn = each, .batch = groups, .xbatch = out * each };
 }
 
+bool
+op_widens(int64_t out, int64_t in)
+{
+	const int64_t rest = out % (4 * (int64_t)gpu_info()->subgroup);
+
+	/* gemm_thin has no such form */
+	return gemm_on_cpu() && in % gemm_unit(F16) == 0 && (!rest || rest > 32);
+}
+
+void
+want_weight(const char *op, const struct tensor *x, const struct tensor *w)
+{
+	const bool widens = !w->buf && w->dtype == F16 && x->dtype == F32;
+
+	if (!widens || !op_widens(w->dim[0], w->dim[w->ndim - 1]))
+		want_same_dtype(op, x, w);
+}
+
 /* Can a software device read it where it lies, and does that pay? */
 static enum packing
 packing_for(const struct tensor *x, const struct pack *p, int64_t rows)
@@ -267,8 +285,9 @@ fold_taps(struct tensor *w, int64_t r)
 	    r ? last : op_add(mid, last) }, 2, 1);
 }
 
-const struct packed *
-pack_up2(struct tensor *w, int64_t ry, int64_t rx)
+/* The copy of `values`, kept with w, which may be a shell. */
+static const struct packed *
+up2_from(struct tensor *w, struct tensor *values, int64_t ry, int64_t rx)
 {
 	const int64_t o = w->dim[0], i = w->dim[3];
 	const struct pack p = { .cols = o, .ch = i, .th = 2, .tw = 2, .sy = 2 * i, .sx = i, .sc = 1,
@@ -278,14 +297,21 @@ pack_up2(struct tensor *w, int64_t ry, int64_t rx)
 	struct tensor *t = w;
 
 	scope_open();
-	if (!is_fresh(w, find(w, &p))) {
-		t = op_view(fold_taps(w, ry), o * 2, 3, 1, i);
+	/* a shell that is only counted has nothing to fold */
+	if (!is_fresh(w, find(w, &p)) && values->buf) {
+		t = op_view(fold_taps(values, ry), o * 2, 3, 1, i);
 		t = op_view(fold_taps(t, rx), o, 2, 2, i);
 	}
 	made = packed_from(w, t, &p);
 	scope_close();
 	grads_set(was);
 	return made;
+}
+
+const struct packed *
+pack_up2(struct tensor *w, int64_t ry, int64_t rx)
+{
+	return up2_from(w, w, ry, rx);
 }
 
 void
@@ -295,6 +321,14 @@ tensor_pack(struct tensor *shell, const struct tensor *values)
 
 	shell->version++;
 	packed_from(shell, values, &p);
+}
+
+void
+tensor_pack_up2(struct tensor *shell, struct tensor *values)
+{
+	shell->version++;
+	for (int r = 0; r < 4; r++)
+		up2_from(shell, values, r / 2, r % 2);
 }
 
 void

@@ -86,7 +86,12 @@ struct tensor *tensor_in_slab(struct gbuf *slab, size_t off, enum dtype, int ndi
 /* A weight without values of its own, for op_linear ([out,in]) or op_conv2d ([O,KH,KW,I], one
  * group) at inference, and the values put into it in the only form that these read. */
 struct tensor *tensor_shell(enum dtype, int ndim, const int64_t *dim);
+/* Can this device's products of F32 read an F16 shell of so many outputs and inputs? They compute
+ * what its values as F32 would give. */
+bool op_widens(int64_t out, int64_t in);
 void tensor_pack(struct tensor *shell, const struct tensor *values);
+/* The same for op_up2_conv2d alone. */
+void tensor_pack_up2(struct tensor *shell, struct tensor *values);
 /* The same values, cut off from the tape. */
 struct tensor *tensor_detach(struct tensor *);
 

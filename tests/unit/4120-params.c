@@ -248,7 +248,7 @@ static struct tensor *
 small_net_forward(struct small_net *n, const struct safetensors *st, enum dtype dtype, bool packed,
     struct tensor *x)
 {
-	bool was = params_packed(packed);
+	unsigned was = params_packing(packed ? PARAMS_PACKED : 0);
 
 	params_init(&n->ps, dtype, false);
 	conv_layer_init(&n->conv, &n->ps, 24, 40, 3, CONV_SAME(3), true, "conv");
@@ -256,7 +256,7 @@ small_net_forward(struct small_net *n, const struct safetensors *st, enum dtype 
 	    "grouped");
 	linear_layer_init(&n->linear, &n->ps, 16, 70, false, "linear");
 	params_ready(&n->ps);
-	params_packed(was);
+	params_packing(was);
 	assert_int_equal(params_load(&n->ps, st, "", 0), 0);
 	x = conv_layer_forward(&n->conv, op_cast(x, dtype));
 	return linear_layer_forward(&n->linear, conv_layer_forward(&n->grouped, x), ACT_NONE);
