@@ -26,8 +26,8 @@ static struct opts {
 static struct rec_opts ro;
 
 static const struct opt table[] = {
-	{ 0, "network", OPT_STR, &o.network, "NAME[:LAYER]", EMBED_NETWORKS " (required)", 0,
-	    0 },
+	{ 0, "network", OPT_STR, &o.network, "NAME[:LAYER]",
+	    EMBED_NETWORKS_SHORT " (required)", 0, 0 },
 	{ 0, "weights", OPT_STR, &o.weights, "FILE", "its weights, .safetensors (required)", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.out, "FILE.npy",
 	    "write the vectors there, a row an image", 0, 0 },

@@ -33,7 +33,7 @@ static const struct opt table[] = {
 	{ 0, "metrics", OPT_STR, &o.metrics, "LIST",
 	    "which (fid,kid,precision,recall,density,coverage; all)", 0, 0 },
 	{ 0, "network", OPT_STR, &images.network, "NAME[:LAYER]",
-	    EMBED_NETWORKS " (inception)", 0, 0 },
+	    EMBED_NETWORKS_SHORT " (inception)", 0, 0 },
 	{ 0, "weights", OPT_STR, &images.weights, "FILE",
 	    "its weights, for inputs that are images", 0, 0 },
 	{ 0, "inception", OPT_STR, &images.weights, "FILE", NULL, 0, 0 },

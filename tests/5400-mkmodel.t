@@ -62,7 +62,7 @@ ok 'a seed makes one network' cmp x y
 rc 1 'another seed another' cmp -s x z
 rc 0 'as f16' mkmodel --dtype f16 -o half.safetensors dino-mini
 ok 'is half as large' test "$(($(wc -c <half.safetensors) * 19 / 10))" -lt "$(wc -c <dino.safetensors)"
-for name in dinov2-mini clip-mini resnet18 densenet121 efficientnet-b0; do
+for name in dinov2-mini clip-mini resnet18 densenet121 efficientnet-b0 mobilenet_v2; do
 	rc 0 "$name" mkmodel -o $name.safetensors $name
 done
 rc 2 'not as a folder' mkmodel -o dino dino-mini

@@ -110,7 +110,8 @@ ok 'and preprocessing' grep -q '"embedding_preprocess":"dino"' stdout
 
 # ---- files that do not fit: one line
 for o in 'densenet resnet' 'resnet densenet' 'efficientnet densenet' 'densenet161 densenet' 'efficientnet-b1 efficientnet' \
-    'efficientnet-b9 efficientnet' 'wide_resnet50_2 resnet' 'densenet:pool densenet'; do
+    'efficientnet-b9 efficientnet' 'wide_resnet50_2 resnet' 'densenet:pool densenet' 'mobilenet densenet' 'mobilenet_v3 densenet' 'vgg efficientnet' \
+    'vgg17 resnet'; do
 	# shellcheck disable=SC2086
 	set -- $o
 	rc 2 "wrong: $o" embed -q --network "$1" --weights "$2.safetensors" --inline s.jsonl

@@ -16,12 +16,17 @@ begins(const char *s, const char *with)
 enum classifier_kind
 classifier_kind_of(const char *name)
 {
-	if (begins(name, "resnet") || begins(name, "resnext") || begins(name, "wide_resnet"))
-		return CLASSIFIER_RESNET;
-	if (begins(name, "densenet"))
-		return CLASSIFIER_DENSENET;
-	return begins(name, "efficientnet") || begins(name, "tf-efficientnet") ? CLASSIFIER_EFFNET
-	    : CLASSIFIER_NONE;
+	static const struct { const char *prefix; enum classifier_kind kind; } known[] = {
+		{ "resnet", CLASSIFIER_RESNET }, { "resnext", CLASSIFIER_RESNET },
+		{ "wide_resnet", CLASSIFIER_RESNET }, { "densenet", CLASSIFIER_DENSENET },
+		{ "efficientnet", CLASSIFIER_EFFNET }, { "tf-efficientnet", CLASSIFIER_EFFNET },
+		{ "mobilenet", CLASSIFIER_MOBILENET }, { "vgg", CLASSIFIER_VGG },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (begins(name, known[i].prefix))
+			return known[i].kind;
+	return CLASSIFIER_NONE;
 }
 
 /* ---- which one ---------------------------------------------------------------------------- */
@@ -32,6 +37,8 @@ struct config {
 	struct resnet_config resnet;
 	struct densenet_config densenet;
 	struct effnet_config effnet;
+	struct mobilenet_config mobilenet;
+	struct vgg_config vgg;
 	int dim, side;
 	const char *head;
 };
@@ -42,34 +49,51 @@ set_rest(struct config *c)
 	int channels[5];
 
 	c->side = 224;
-	if (c->kind == CLASSIFIER_RESNET) {
+	switch (c->kind) {
+	case CLASSIFIER_RESNET:
 		resnet_channels(&c->resnet, channels);
 		c->dim = channels[4];
 		c->head = "fc";
-	} else if (c->kind == CLASSIFIER_DENSENET) {
+		break;
+	case CLASSIFIER_DENSENET:
 		c->dim = densenet_dim(&c->densenet);
 		c->head = "classifier";
-	} else {
+		break;
+	case CLASSIFIER_EFFNET:
 		c->dim = c->effnet.head;
 		c->side = c->effnet.image_size;
 		c->head = effnet_head_name(&c->effnet);
+		break;
+	case CLASSIFIER_MOBILENET:
+		c->dim = c->mobilenet.head;
+		c->head = "classifier.1";
+		break;
+	default:
+		c->dim = c->vgg.hidden;
+		c->head = "classifier.6";
 	}
 }
 
 static int
 config_named(struct config *c, const char *name)
 {
-	int ret;
-
 	*c = (struct config){ .kind = classifier_kind_of(name) };
-	if (c->kind == CLASSIFIER_RESNET)
-		ret = resnet_config_named(&c->resnet, name);
-	else if (c->kind == CLASSIFIER_DENSENET)
-		ret = densenet_config_named(&c->densenet, name);
-	else
-		ret = c->kind == CLASSIFIER_EFFNET ? effnet_config_named(&c->effnet, name)
-		                                   : err("%s: no classifier", name);
-	return ret;
+	switch (c->kind) {
+	case CLASSIFIER_RESNET:
+		return resnet_config_named(&c->resnet, name);
+	case CLASSIFIER_DENSENET:
+		return densenet_config_named(&c->densenet, name);
+	case CLASSIFIER_EFFNET:
+		return effnet_config_named(&c->effnet, name);
+	case CLASSIFIER_MOBILENET:
+		mobilenet_config_usual(&c->mobilenet);
+		return strcmp(name, "mobilenet_v2") ? err("%s: no such MobileNet: mobilenet_v2",
+		    name) : 0;
+	case CLASSIFIER_VGG:
+		return vgg_config_named(&c->vgg, name);
+	default:
+		return err("%s: no classifier", name);
+	}
 }
 
 /* The text of config.json that timm writes names a net from TensorFlow. */
@@ -90,30 +114,43 @@ says_tf(const char *config)
 	return tf;
 }
 
+/* Are they as deep and of one build? Some may be wider. */
+static bool
+alike(const struct config *a, const struct config *b)
+{
+	switch (a->kind) {
+	case CLASSIFIER_RESNET:
+		return !memcmp(a->resnet.blocks, b->resnet.blocks, sizeof(a->resnet.blocks)) &&
+		    a->resnet.expansion == b->resnet.expansion &&
+		    a->resnet.groups == b->resnet.groups;
+	case CLASSIFIER_DENSENET:
+		return !memcmp(&a->densenet, &b->densenet, sizeof(a->densenet));
+	case CLASSIFIER_EFFNET:
+		return !memcmp(a->effnet.repeats, b->effnet.repeats, sizeof(a->effnet.repeats)) &&
+		    !memcmp(a->effnet.out, b->effnet.out, sizeof(a->effnet.out));
+	case CLASSIFIER_MOBILENET:
+		return !memcmp(&a->mobilenet, &b->mobilenet, sizeof(a->mobilenet));
+	default:
+		return a->vgg.n == b->vgg.n && a->vgg.norm == b->vgg.norm &&
+		    !memcmp(a->vgg.block, b->vgg.block, sizeof(a->vgg.block));
+	}
+}
+
 /* Is it the net of that name, if it is not only a family's? */
 static int
 check_name(const struct config *c, const char *name, const char *path)
 {
+	static const char *const family[] = { "resnet", "densenet", "efficientnet", "mobilenet",
+		"vgg" };
 	const char *plain = begins(name, "tf-") ? name + 3 : name;
 	struct config want;
-	bool same;
 
-	if (!strcmp(plain, "resnet") || !strcmp(plain, "densenet") ||
-	    !strcmp(plain, "efficientnet"))
-		return 0;
+	for (size_t i = 0; i < sizeof(family) / sizeof(family[0]); i++)
+		if (!strcmp(plain, family[i]))
+			return 0;
 	if (config_named(&want, plain))
 		return -1;
-	if (c->kind == CLASSIFIER_RESNET)
-		same = !memcmp(want.resnet.blocks, c->resnet.blocks, sizeof(c->resnet.blocks)) &&
-		    want.resnet.expansion == c->resnet.expansion &&
-		    want.resnet.groups == c->resnet.groups;
-	else if (c->kind == CLASSIFIER_DENSENET)
-		same = !memcmp(&want.densenet, &c->densenet, sizeof(c->densenet));
-	else
-		same = !memcmp(want.effnet.repeats, c->effnet.repeats,
-		           sizeof(c->effnet.repeats)) &&
-		    !memcmp(want.effnet.out, c->effnet.out, sizeof(c->effnet.out));
-	return same ? 0 : err("%s: holds another net than %s", path, name);
+	return alike(&want, c) ? 0 : err("%s: holds another net than %s", path, name);
 }
 
 static int
@@ -123,13 +160,22 @@ config_from(struct config *c, const char *name, struct weights *w, const char *c
 	int known, ret;
 
 	*c = (struct config){ .kind = classifier_kind_of(name) };
-	if (c->kind == CLASSIFIER_RESNET) {
+	switch (c->kind) {
+	case CLASSIFIER_RESNET:
 		ret = resnet_config_from(&c->resnet, &w->st, "");
-	} else if (c->kind == CLASSIFIER_DENSENET) {
+		break;
+	case CLASSIFIER_DENSENET:
 		densenet_rename(w);
 		ret = densenet_config_from(&c->densenet, &w->st);
-	} else {
+		break;
+	case CLASSIFIER_EFFNET:
 		ret = effnet_config_from(&c->effnet, &w->st, tf, &known);
+		break;
+	case CLASSIFIER_MOBILENET:
+		ret = mobilenet_config_from(&c->mobilenet, &w->st);
+		break;
+	default:
+		ret = vgg_config_from(&c->vgg, &w->st);
 	}
 	if (ret || check_name(c, name, w->st.path))
 		return -1;
@@ -154,13 +200,43 @@ init_head(struct classifier *c, struct params *ps, const struct config *k, int c
 static void
 announce(struct classifier *c, struct params *ps, const struct config *k, int classes)
 {
-	if (k->kind == CLASSIFIER_RESNET)
+	switch (k->kind) {
+	case CLASSIFIER_RESNET:
 		resnet_init(&c->resnet, ps, "", &k->resnet, 3);
-	else if (k->kind == CLASSIFIER_DENSENET)
+		break;
+	case CLASSIFIER_DENSENET:
 		densenet_announce(ps, &k->densenet);
-	else
+		break;
+	case CLASSIFIER_EFFNET:
 		effnet_init(&c->effnet, ps, "", &k->effnet, 3);
+		break;
+	case CLASSIFIER_MOBILENET:
+		mobilenet_announce(ps, &k->mobilenet);
+		break;
+	default:
+		vgg_announce(ps, &k->vgg);
+	}
 	init_head(c, ps, k, classes);
+}
+
+/* As the net has them, norms folded; and their values from the file's. */
+static void
+fold(struct classifier *c, const struct config *k, const struct safetensors *st, struct weights *w)
+{
+	switch (k->kind) {
+	case CLASSIFIER_DENSENET:
+		densenet_init(&c->densenet, &c->ps, &k->densenet);
+		densenet_fold(&k->densenet, st, w);
+		break;
+	case CLASSIFIER_MOBILENET:
+		mobilenet_init(&c->mobilenet, &c->ps, &k->mobilenet);
+		mobilenet_fold(st, w);
+		break;
+	default:
+		vgg_init(&c->vgg, &c->ps, &k->vgg);
+		vgg_fold(&k->vgg, st, w);
+	}
+	init_head(c, &c->ps, k, c->classes);
 }
 
 int
@@ -198,26 +274,12 @@ check(const struct config *k, int classes, const struct safetensors *st)
 	return ret;
 }
 
-static int
-load_densenet(struct classifier *c, const struct config *k, const struct safetensors *st)
-{
-	struct weights folded;
-	int ret;
-
-	densenet_init(&c->densenet, &c->ps, &k->densenet);
-	init_head(c, &c->ps, k, c->classes);
-	params_ready(&c->ps);
-	weights_init(&folded, st->path);
-	densenet_fold(&k->densenet, st, &folded);
-	ret = params_load(&c->ps, &folded.st, "", 0);
-	weights_close(&folded);
-	return ret;
-}
-
 int
 classifier_load(struct classifier *c, const char *name, struct weights *w, const char *config)
 {
 	const struct st_tensor *head;
+	struct weights folded;
+	const struct safetensors *from = &folded.st;
 	struct config k;
 	char *weight;
 	int ret;
@@ -233,13 +295,16 @@ classifier_load(struct classifier *c, const char *name, struct weights *w, const
 	if (check(&k, c->classes, &w->st))
 		return -1;
 	params_init(&c->ps, F32, false);
-	if (k.kind == CLASSIFIER_DENSENET) {
-		ret = load_densenet(c, &k, &w->st);
-	} else {
+	weights_init(&folded, w->st.path);
+	if (k.kind == CLASSIFIER_RESNET || k.kind == CLASSIFIER_EFFNET) {
 		announce(c, &c->ps, &k, c->classes);
-		params_ready(&c->ps);
-		ret = params_load(&c->ps, &w->st, "", 0);
+		from = &w->st;
+	} else {
+		fold(c, &k, &w->st, &folded);
 	}
+	params_ready(&c->ps);
+	ret = params_load(&c->ps, from, "", 0);
+	weights_close(&folded);
 	if (ret)
 		classifier_release(c);
 	return ret;
@@ -270,15 +335,21 @@ classifier_features(const struct classifier *c, struct tensor *x)
 {
 	struct tensor *f[5];
 
-	if (c->kind == CLASSIFIER_DENSENET)
-		return densenet_features(&c->densenet, x);
 	scope_open();
-	if (c->kind == CLASSIFIER_RESNET) {
+	switch (c->kind) {
+	case CLASSIFIER_RESNET:
 		resnet_features(&c->resnet, x, false, 5, f);
 		return scope_keep(op_global_avg_pool(f[4]));
+	case CLASSIFIER_DENSENET:
+		return scope_keep(densenet_features(&c->densenet, x));
+	case CLASSIFIER_EFFNET:
+		effnet_features(&c->effnet, x, false, 0, 5, f);
+		return scope_keep(effnet_pooled(&c->effnet, f[4]));
+	case CLASSIFIER_MOBILENET:
+		return scope_keep(mobilenet_features(&c->mobilenet, x));
+	default:
+		return scope_keep(vgg_features(&c->vgg, x));
 	}
-	effnet_features(&c->effnet, x, false, 0, 5, f);
-	return scope_keep(effnet_pooled(&c->effnet, f[4]));
 }
 
 struct tensor *

@@ -1,6 +1,7 @@
 /*
  * Classifiers whose features, what their last linear layer sees, describe images: ResNet,
- * DenseNet and EfficientNet, read from the files that torchvision and timm publish.
+ * DenseNet, EfficientNet, MobileNetV2 and VGG, read from the files that torchvision and timm
+ * publish.
  *
  *	struct classifier c;
  *	struct weights w;
@@ -14,15 +15,18 @@
 
 #include "model/densenet.h"
 #include "model/efficientnet.h"
+#include "model/mobilenet.h"
 #include "model/resnet.h"
+#include "model/vgg.h"
 
-#define CLASSIFIERS "resnet|densenet|efficientnet"
 /* What can be made anew. */
 #define CLASSIFIER_NAMES \
 	"resnet(18|34|50|101|152), resnext50_32x4d, resnext101_(32x8d|64x4d), " \
-	"wide_resnet(50|101)_2, densenet(121|161|169|201), efficientnet-b(0..7)"
+	"wide_resnet(50|101)_2, densenet(121|161|169|201), efficientnet-b(0..7), " \
+	"mobilenet_v2, vgg(11|13|16|19)(_bn)"
 
-enum classifier_kind { CLASSIFIER_NONE, CLASSIFIER_RESNET, CLASSIFIER_DENSENET, CLASSIFIER_EFFNET };
+enum classifier_kind { CLASSIFIER_NONE, CLASSIFIER_RESNET, CLASSIFIER_DENSENET, CLASSIFIER_EFFNET,
+	CLASSIFIER_MOBILENET, CLASSIFIER_VGG };
 
 struct classifier {
 	enum classifier_kind kind;
@@ -30,6 +34,8 @@ struct classifier {
 	struct resnet resnet;
 	struct densenet densenet;
 	struct effnet effnet;
+	struct mobilenet mobilenet;
+	struct vgg vgg;
 	struct linear_layer head; /* .w NULL: none */
 	int dim, classes;         /* of features, of logits (0: none) */
 	int side;                 /* of the pictures that it was made for */

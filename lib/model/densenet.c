@@ -1,7 +1,6 @@
 #include "model/densenet.h"
 
 #include "base/err.h"
-#include "model/fold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,15 +148,6 @@ densenet_announce(struct params *ps, const struct densenet_config *c)
 
 /* ---- the net ------------------------------------------------------------------------------ */
 
-static void
-unit_init(struct densenet_unit *u, struct params *ps, int in, int out, int k, const char *name)
-{
-	const int64_t dim[4] = { out, in, k, k };
-
-	params_add(ps, &u->w, PARAM_CONV, 4, dim, "%s.weight", name);
-	params_add(ps, &u->b, PARAM_PLAIN, 1, dim, "%s.bias", name);
-}
-
 void
 densenet_init(struct densenet *d, struct params *ps, const struct densenet_config *c)
 {
@@ -169,14 +159,14 @@ densenet_init(struct densenet *d, struct params *ps, const struct densenet_confi
 	for (int b = 0; b < DENSENET_BLOCKS; b++)
 		n += c->layers[b];
 	y = d->layer = xcalloc((size_t)n, sizeof(*d->layer));
-	unit_init(&d->conv0, ps, 3, c->stem, 7, "features.conv0");
+	folded_init(&d->conv0, ps, 3, c->stem, 7, "features.conv0");
 	for (int b = 0; b < DENSENET_BLOCKS; b++) {
 		in = channels(c, b);
 		for (int l = 0; l < c->layers[b]; l++, in += c->growth, y++) {
 			layer_name_of(name, b, l);
 			snprintf(conv, sizeof(conv), "%s.conv1", name);
 			bn_layer_init(&y->norm1, ps, in, bn_momentum, bn_eps, "%s.norm1", name);
-			unit_init(&y->conv1, ps, in, c->neck * c->growth, 1, conv);
+			folded_init(&y->conv1, ps, in, c->neck * c->growth, 1, conv);
 			conv_layer_init(&y->conv2, ps, c->neck * c->growth, c->growth, 3,
 			    CONV_SAME(3), false, "%s.conv2", name);
 		}

@@ -7,7 +7,7 @@
 #ifndef MODEL_DENSENET_H
 #define MODEL_DENSENET_H
 
-#include "model/weights.h"
+#include "model/fold.h"
 #include "nn/layer.h"
 
 enum { DENSENET_BLOCKS = 4 };
@@ -19,20 +19,15 @@ struct densenet_config {
 	int layers[DENSENET_BLOCKS]; /* of each block */
 };
 
-/* A convolution with the norm after it folded in. */
-struct densenet_unit {
-	struct tensor *w, *b;
-};
-
 struct densenet_layer {
 	struct bn_layer norm1;
-	struct densenet_unit conv1;
+	struct folded conv1;
 	struct conv_layer conv2;
 };
 
 struct densenet {
 	struct densenet_config cfg;
-	struct densenet_unit conv0;
+	struct folded conv0;
 	struct densenet_layer *layer; /* of all blocks, in order */
 	struct {
 		struct bn_layer norm;

@@ -31,11 +31,13 @@ struct embedder;
  *	dino, dinov2 cls (unless told otherwise), patch-mean; dino-vitb8 and the like insist on that
  *	             size
  *	clip         projection (unless told otherwise), cls; clip-vitb32 and the like
- *	resnet, densenet, efficientnet
+ *	resnet, densenet, efficientnet, mobilenet, vgg
  *	             what the classifier's last layer sees, logits; resnet50, densenet121,
  *	             efficientnet-b0 and the like insist on that net (CLASSIFIER_NAMES)
  */
-#define EMBED_NETWORKS "inception|dino|dinov2|clip|resnet|densenet|efficientnet"
+#define EMBED_NETWORKS "inception|dino|dinov2|clip|resnet|densenet|efficientnet|mobilenet|vgg"
+/* For a line of --help. */
+#define EMBED_NETWORKS_SHORT "inception|dino|dinov2|clip|resnet|densenet|..."
 
 /* weights: a safetensors file, or a folder that holds model.safetensors; a config.json beside it is
  * read for what transformers' shapes do not say. preprocess: one of

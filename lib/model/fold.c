@@ -18,6 +18,15 @@ values(const struct safetensors *st, const char *layer, const char *what)
 }
 
 void
+folded_init(struct folded *f, struct params *ps, int in, int out, int k, const char *conv)
+{
+	const int64_t dim[4] = { out, in, k, k };
+
+	params_add(ps, &f->w, PARAM_CONV, 4, dim, "%s.weight", conv);
+	params_add(ps, &f->b, PARAM_PLAIN, 1, dim, "%s.bias", conv);
+}
+
+void
 fold_norm(struct weights *w, const struct safetensors *st, const char *conv, const char *norm,
     double eps)
 {
@@ -26,6 +35,7 @@ fold_norm(struct weights *w, const struct safetensors *st, const char *conv, con
 	size_t out = (size_t)t.dim[0], per = (size_t)t.n / out;
 	float *gamma = values(st, norm, "weight"), *beta = values(st, norm, "bias");
 	float *mean = values(st, norm, "running_mean"), *var = values(st, norm, "running_var");
+	float *own = st_find(st, name) ? values(st, conv, "bias") : NULL;
 	float *wide = weights_alloc(w, (size_t)t.n * sizeof(*wide));
 	float *bias = weights_alloc(w, out * sizeof(*bias));
 
@@ -35,7 +45,7 @@ fold_norm(struct weights *w, const struct safetensors *st, const char *conv, con
 
 		for (size_t i = 0; i < per; i++)
 			wide[o * per + i] = (float)(wide[o * per + i] * s);
-		bias[o] = (float)(beta[o] - mean[o] * s);
+		bias[o] = (float)(beta[o] + ((own ? own[o] : 0.0) - mean[o]) * s);
 	}
 	t.dtype = ST_F32;
 	t.get = NULL;
@@ -44,6 +54,7 @@ fold_norm(struct weights *w, const struct safetensors *st, const char *conv, con
 	b.n = b.dim[0] = t.dim[0];
 	b.data = bias;
 	weights_add(w, name, &b);
+	free(own);
 	free(kernel);
 	free(name);
 	free(gamma);

@@ -67,7 +67,7 @@ resnet_config_from(struct resnet_config *c, const struct safetensors *st, const 
 	}
 	if (!out)
 		return 0;
-	if (!each || width % each || out % width)
+	if (!each || width % each || out % width || out / width > 64)
 		return err("%s: no ResNet: its blocks have %d, %d and %d channels", st->path, width,
 		    each, out);
 	c->expansion = out / width;
