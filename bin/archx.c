@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/order.h"
 #include "data/archive.h"
 #include "data/archive_name.h"
 
@@ -68,12 +69,6 @@ add_item(struct unpack_item it)
 	items[nitems++] = it;
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Names in a folder, in byte order. */
 static struct names
 folder(const char *path)
@@ -89,7 +84,7 @@ folder(const char *path)
 			add_name(&l, d->d_name, strlen(d->d_name));
 	closedir(dp);
 	if (l.n)
-		qsort(l.v, l.n, sizeof(*l.v), compare);
+		qsort(l.v, l.n, sizeof(*l.v), order_names);
 	return l;
 }
 

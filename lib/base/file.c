@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/order.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -279,6 +280,30 @@ file_exists(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0;
+}
+
+int
+dir_names(const char *dir, struct arena *mem, char ***names, size_t *n)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	char **v = NULL;
+	size_t cap = 0;
+
+	*n = 0;
+	if (!d)
+		return err("%s:", dir);
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		v = xgrow(v, &cap, *n + 1, sizeof(*v));
+		v[(*n)++] = arena_strndup(mem, e->d_name, strlen(e->d_name));
+	}
+	closedir(d);
+	if (*n)
+		qsort(v, *n, sizeof(*v), order_names);
+	*names = v;
+	return 0;
 }
 
 int

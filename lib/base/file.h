@@ -27,6 +27,10 @@ int file_read(const char *path, size_t limit, char **data, size_t *len);
 /* Writes all of data as `path`, atomically. */
 int file_write(const char *path, const void *data, size_t len);
 bool file_exists(const char *path);
+/* Names of a folder's entries that are not hidden, in the order of their bytes; the strings live in
+ * mem, the list is the caller's to free. 0, or -1 with a message. */
+struct arena;
+int dir_names(const char *dir, struct arena *mem, char ***names, size_t *n);
 /* mkdir -p. */
 int make_dirs(const char *path);
 /* rm -r of `name` in the open folder dir, links not followed, however deep, with one descriptor and

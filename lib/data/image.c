@@ -143,6 +143,15 @@ image_encode(const struct image *im, const char *kind, int quality, const char *
 	return err("images are written as png or jpg, not '%s'", kind);
 }
 
+bool
+image_is_name(const char *name)
+{
+	const char *ext = path_ext(name);
+
+	return name[0] != '.' && (strcasecmp(ext, ".png") == 0 || strcasecmp(ext, ".jpg") == 0 ||
+	                             strcasecmp(ext, ".jpeg") == 0);
+}
+
 int
 image_write(const struct image *im, const char *path, int quality, const char *const *text)
 {

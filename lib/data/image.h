@@ -46,6 +46,10 @@ int image_write(const struct image *, const char *path, int quality, const char 
 int image_encode(const struct image *, const char *kind, int quality, const char *const *text,
     void **p, size_t *n);
 
+/* Is a file of this name an image's? It ends in .png, .jpg or .jpeg, upper case too, and is not
+ * hidden. */
+bool image_is_name(const char *name);
+
 void image_alloc(struct image *, int w, int h, int c, int bits); /* zeroed */
 void image_release(struct image *);
 void image_copy(struct image *dst, const struct image *src);

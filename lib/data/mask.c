@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- run lengths ----------------------------------------------------------------------------- */
 
@@ -136,15 +135,6 @@ mask_union(struct image *dst, const char *const *paths, size_t n)
 	return 0;
 }
 
-static bool
-is_image_name(const char *name)
-{
-	const char *ext = path_ext(name);
-
-	return name[0] != '.' && (strcasecmp(ext, ".png") == 0 || strcasecmp(ext, ".jpg") == 0 ||
-	                             strcasecmp(ext, ".jpeg") == 0);
-}
-
 int
 mask_union_dir(struct image *dst, const char *dir)
 {
@@ -158,7 +148,7 @@ mask_union_dir(struct image *dst, const char *dir)
 	while (!r && (e = readdir(d))) {
 		char *path;
 
-		if (!is_image_name(e->d_name))
+		if (!image_is_name(e->d_name))
 			continue;
 		path = path_join(dir, e->d_name);
 		r = add_file(dst, path);

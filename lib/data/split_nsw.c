@@ -2,10 +2,9 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/order.h"
 #include "data/csv.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,37 +48,6 @@ nsw_plane_find(const char *name)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static int
-string_order(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Names of a folder's visible entries, sorted, in mem. */
-static int
-list_dir(const char *path, struct arena *mem, char ***out, size_t *n)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-	char **v = NULL;
-	size_t cap = 0;
-
-	*n = 0;
-	if (!d)
-		return err("%s:", path);
-	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		v = xgrow(v, &cap, *n + 1, sizeof(*v));
-		v[(*n)++] = arena_strndup(mem, e->d_name, strlen(e->d_name));
-	}
-	closedir(d);
-	if (*n)
-		qsort(v, *n, sizeof(*v), string_order);
-	*out = v;
-	return 0;
-}
-
 static bool
 is_dir(const char *path)
 {
@@ -116,7 +84,7 @@ find_ids(struct nsw_tree *t, const char *annotations)
 	char **name;
 	size_t files, n = 0;
 
-	if (list_dir(annotations, &t->mem, &name, &files))
+	if (dir_names(annotations, &t->mem, &name, &files))
 		return -1;
 	for (size_t i = 0; i < files; i++) {
 		size_t len = strlen(name[i]), tail = sizeof(end) - 1;
@@ -128,7 +96,7 @@ find_ids(struct nsw_tree *t, const char *annotations)
 	}
 	/* "a-1" comes before "a-1-2": ids are sorted, not the names of their files */
 	if (n)
-		qsort(name, n, sizeof(*name), string_order);
+		qsort(name, n, sizeof(*name), order_names);
 	for (size_t i = 0; i < n; i++)
 		intern_add(&t->ids, name[i]);
 	free(name);
@@ -420,7 +388,7 @@ list_frames(struct nsw_tree *t, const struct nsw_opts *o, const char *dir, struc
 	char **name;
 	size_t names;
 
-	if (list_dir(dir, mem, &name, &names))
+	if (dir_names(dir, mem, &name, &names))
 		return -1;
 	*out = arena_alloc(mem, (names + 1) * sizeof(**out));
 	*n = 0;
@@ -516,7 +484,7 @@ check_plane(struct nsw_tree *t, const struct nsw_opts *o, int plane)
 	char *dir = xasprintf("%s/" PREFIX "%s", t->dir, suffix[plane]), **name = NULL;
 	struct arena mem = { 0 };
 	size_t n = 0;
-	int rc = list_dir(dir, &mem, &name, &n);
+	int rc = dir_names(dir, &mem, &name, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		char *path = xasprintf("%s/%s", dir, name[i]), *why = NULL;

@@ -1,19 +1,12 @@
 #include "gpu/ceiling.h"
 
+#include "base/order.h"
 #include "base/progress.h"
 #include "gpu/gpu.h"
 
 #include <stdlib.h>
 
 enum { RUNS = 9 };
-
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* Median seconds of one of `calls` equal calls recorded together. */
 static double
@@ -32,7 +25,7 @@ median(const struct gpu_call *c, int calls)
 		if (r >= 0) /* the first compiles the kernel */
 			t[r] = (now_s() - start) / calls;
 	}
-	qsort(t, RUNS, sizeof(*t), ascending);
+	qsort(t, RUNS, sizeof(*t), order_doubles);
 	return t[RUNS / 2];
 }
 

@@ -2,11 +2,12 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/order.h"
+#include "data/image.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 enum { MAX_DEPTH = 32 };
@@ -23,7 +24,6 @@ walk(struct image_list *l, const char *dir, const char *below, int depth)
 	while (!rc && (e = readdir(d))) {
 		char *path, *name;
 		struct stat st;
-		const char *ext = path_ext(e->d_name);
 
 		if (e->d_name[0] == '.')
 			continue;
@@ -32,8 +32,7 @@ walk(struct image_list *l, const char *dir, const char *below, int depth)
 		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 			rc = depth == MAX_DEPTH ? err("%s: folders too deep", path)
 			                        : walk(l, path, name, depth + 1);
-		} else if (strcasecmp(ext, ".png") == 0 || strcasecmp(ext, ".jpg") == 0 ||
-		    strcasecmp(ext, ".jpeg") == 0) {
+		} else if (image_is_name(e->d_name)) {
 			l->name = xgrow(l->name, &l->cap, l->n + 1, sizeof(*l->name));
 			l->name[l->n++] = arena_strndup(&l->mem, name, strlen(name));
 		}
@@ -42,12 +41,6 @@ walk(struct image_list *l, const char *dir, const char *below, int depth)
 	}
 	closedir(d);
 	return rc;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 int
@@ -59,7 +52,7 @@ image_list_read(struct image_list *l, const char *dir)
 		return -1;
 	}
 	if (l->n)
-		qsort(l->name, l->n, sizeof(*l->name), compare);
+		qsort(l->name, l->n, sizeof(*l->name), order_names);
 	l->path = xmalloc((l->n + 1) * sizeof(*l->path));
 	for (size_t i = 0; i < l->n; i++) {
 		char *path = path_join(dir, l->name[i]);

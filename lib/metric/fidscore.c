@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "metric/feature_moments.h"
 #include "metric/kernel.h"
@@ -106,14 +107,6 @@ fid_check(const struct fset *real, const struct fset *gen, const struct fid_how 
 
 /* ---- resampling ------------------------------------------------------------------------------ */
 
-static int
-ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* The middle 95 % of v [n], put around the value: a resampled set has fewer different images, so
  * that its distances are larger all in all, and only their spread says something. v is sorted. */
 static void
@@ -121,7 +114,7 @@ interval(double *v, int64_t n, struct fid_value *out)
 {
 	double at[2] = { 0.025 * (double)(n - 1), 0.975 * (double)(n - 1) }, q[2], mean = 0;
 
-	qsort(v, (size_t)n, sizeof(*v), ascending);
+	qsort(v, (size_t)n, sizeof(*v), order_doubles);
 	for (int64_t i = 0; i < n; i++)
 		mean += v[i] / (double)n;
 	for (int i = 0; i < 2; i++) {

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/opt.h"
+#include "base/order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -158,12 +159,6 @@ number_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int
-name_order(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Numbers by value if all are numbers, else names by their bytes. Class numbers without a gap that
  * scores go with (0 .. nscores - 1) are completed: a class may be in no record. */
 static void
@@ -181,7 +176,7 @@ sort_classes(struct label_scores *s)
 		below = below && numbers && x >= 0 && x < s->nscores;
 	}
 	if (s->classes.n)
-		qsort(name, s->classes.n, sizeof(*name), numbers ? number_order : name_order);
+		qsort(name, s->classes.n, sizeof(*name), numbers ? number_order : order_names);
 	for (int k = 0; below && s->nscores > 1 && k < s->nscores; k++) {
 		char *n = xasprintf("%d", k);
 

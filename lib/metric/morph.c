@@ -1,6 +1,7 @@
 #include "metric/morph.h"
 
 #include "base/err.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "metric/parallel.h"
 
@@ -21,12 +22,6 @@ morph_label(struct morph *m, const char *label)
 	return m->nlabel++;
 }
 
-static int
-by_string(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 void
 morph_sort_labels(struct morph *m)
 {
@@ -36,7 +31,7 @@ morph_sort_labels(struct morph *m)
 	if (m->nlabel)
 		memcpy(old, m->label, (size_t)m->nlabel * sizeof(*old));
 	if (m->nlabel)
-		qsort(m->label, (size_t)m->nlabel, sizeof(*m->label), by_string);
+		qsort(m->label, (size_t)m->nlabel, sizeof(*m->label), order_names);
 	for (int i = 0; i < m->nlabel; i++)
 		for (int k = 0; k < m->nlabel; k++)
 			if (m->label[k] == old[i])
@@ -134,7 +129,7 @@ morph_set_prompts(struct morph *m, char **text)
 	for (int64_t i = 0; i < m->n; i++)
 		if (text[i])
 			sorted[n++] = text[i];
-	qsort(sorted, (size_t)n, sizeof(*sorted), by_string);
+	qsort(sorted, (size_t)n, sizeof(*sorted), order_names);
 	m->prompt = xcalloc((size_t)n + 1, sizeof(*m->prompt));
 	for (int64_t i = 0; i < n; i++)
 		if (!m->nprompt || strcmp(m->prompt[m->nprompt - 1].text, sorted[i]) != 0)

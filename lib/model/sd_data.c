@@ -6,12 +6,10 @@
 #include "data/image_exif.h"
 #include "nn/loader.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 void
 sd_data_init(struct sd_data *d, const struct sd_data_conf *conf, size_t room)
@@ -201,45 +199,28 @@ sd_data_add_file(struct sd_data *d, const char *path)
 	keep(d, &it);
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-	const char *const *p = a, *const *q = b;
-
-	return strcmp(*p, *q);
-}
-
 int64_t
 sd_data_add_folder(struct sd_data *d, const char *dir)
 {
-	DIR *open = opendir(dir);
-	struct dirent *e;
-	char **name = NULL;
-	size_t n = 0, cap = 0;
+	struct arena mem = { 0 };
+	int64_t images = 0;
+	char **name;
+	size_t n;
 
-	if (!open)
-		return err("%s:", dir);
-	while ((e = readdir(open))) {
-		const char *ext = path_ext(e->d_name);
-
-		if (e->d_name[0] == '.' || (strcasecmp(ext, ".jpg") && strcasecmp(ext, ".jpeg") &&
-		    strcasecmp(ext, ".png")))
-			continue;
-		name = xgrow(name, &cap, n + 1, sizeof(*name));
-		name[n++] = xstrdup(e->d_name);
-	}
-	closedir(open);
-	if (n)
-		qsort(name, n, sizeof(*name), by_name);
+	if (dir_names(dir, &mem, &name, &n))
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		char *path = path_join(dir, name[i]);
 
-		sd_data_add_file(d, path);
+		if (image_is_name(name[i])) {
+			sd_data_add_file(d, path);
+			images++;
+		}
 		free(path);
-		free(name[i]);
 	}
 	free(name);
-	return (int64_t)n;
+	arena_release(&mem);
+	return images;
 }
 
 void

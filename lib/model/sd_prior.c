@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { BATCH_MAX = 64, QUALITY = 95 };
 
@@ -21,13 +20,8 @@ images_in(const char *dir)
 
 	if (!d)
 		return err("%s:", dir);
-	while ((e = readdir(d))) {
-		const char *ext = path_ext(e->d_name);
-
-		n += e->d_name[0] != '.' &&
-		    (!strcasecmp(ext, ".jpg") || !strcasecmp(ext, ".jpeg") ||
-		        !strcasecmp(ext, ".png"));
-	}
+	while ((e = readdir(d)))
+		n += image_is_name(e->d_name);
 	closedir(d);
 	return n;
 }

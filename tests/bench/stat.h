@@ -2,6 +2,8 @@
 #ifndef BENCH_STAT_H
 #define BENCH_STAT_H
 
+#include "base/order.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -16,19 +18,11 @@ cpu_s(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static inline int
-by_value(const void *a, const void *b)
-{
-	const double *p = a, *q = b;
-
-	return (*p > *q) - (*p < *q);
-}
-
 /* Sorts v; of an even number of them it is the upper one. */
 static inline double
 median(double *v, int64_t n)
 {
-	qsort(v, (size_t)n, sizeof(*v), by_value);
+	qsort(v, (size_t)n, sizeof(*v), order_doubles);
 	return v[n / 2];
 }
 

@@ -1,6 +1,7 @@
 /* Files that are whole or absent, also when the program is killed; paths. */
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -235,6 +236,34 @@ paths(void **state)
 	assert_string_equal(path_ext("a/.hidden"), "");
 }
 
+static void
+names_in_a_folder(void **state)
+{
+	static const char *const made[] = { "b", "a10", ".hidden", "a2", "B" };
+	struct arena mem = { 0 };
+	char **name;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(dir_names(".", &mem, &name, &n), 0);
+	assert_int_equal(n, 0);
+	free(name);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(file_write(made[i], "", 0), 0);
+	assert_int_equal(dir_names(".", &mem, &name, &n), 0);
+	assert_int_equal(n, 4);
+	assert_string_equal(name[0], "B");
+	assert_string_equal(name[1], "a10");
+	assert_string_equal(name[2], "a2");
+	assert_string_equal(name[3], "b");
+	free(name);
+	for (int i = 0; i < 5; i++)
+		unlink(made[i]);
+	assert_int_equal(dir_names("absent", &mem, &name, &n), -1);
+	assert_string_equal(errmsg(), "absent: No such file or directory");
+	arena_release(&mem);
+}
+
 int
 main(void)
 {
@@ -247,6 +276,7 @@ main(void)
 		cmocka_unit_test(reading_has_a_limit),
 		cmocka_unit_test(folders),
 		cmocka_unit_test(paths),
+		cmocka_unit_test(names_in_a_folder),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -552,10 +552,20 @@ turns_and_mirrors(void **state)
 	}
 }
 
+static void
+names_of_images(void **state)
+{
+	(void)state;
+	assert_true(image_is_name("a.png") && image_is_name("b.JPG") && image_is_name("c.d.jpeg"));
+	assert_false(image_is_name(".a.png") || image_is_name("png") || image_is_name("a.gif") ||
+	    image_is_name("a.png.gz"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_of_images),
 		cmocka_unit_test(pixels_are_those_that_pillow_reads),
 		cmocka_unit_test(labels_are_the_stored_numbers),
 		cmocka_unit_test(gray_is_pillows_luma),

@@ -296,12 +296,14 @@ int
 main(int argc, char **argv)
 {
 	char *set, **name;
+	struct arena mem = { 0 };
 	size_t n;
 
 	set = seg_set_open(argc, argv);
 	if (!set)
 		return 0;
-	n = list(set, &name);
+	if (dir_names(set, &mem, &name, &n))
+		die("%s", errmsg());
 	for (size_t i = 0; i < n; i++) {
 		char *dir = path_join(set, name[i]), *init = path_join(dir, "init.safetensors");
 

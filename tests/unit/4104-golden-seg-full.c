@@ -2,13 +2,7 @@
  * full_by_recipe. */
 #include "seg_case.h"
 
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
+#include "base/order.h"
 
 /* The input with every value off by at most one rounding, [N,H,W,C], held. */
 static struct tensor *
@@ -56,7 +50,7 @@ check_float32_norms(struct fixture *f, const struct json *j, int obj, double bou
 	f->x = x;
 	for (size_t i = 0; i < m; i++)
 		d[i] = fabs(d[i]);
-	qsort(d, m, sizeof(*d), by_value);
+	qsort(d, m, sizeof(*d), order_doubles);
 	gold_check("gradient norms, relative, the middle one", m ? d[m / 2] : NAN, bound);
 	gold_check("gradient norms, relative, the worst", m ? d[m - 1] : NAN,
 	    fmax(bound, 2 * moved));
@@ -117,13 +111,15 @@ int
 main(int argc, char **argv)
 {
 	char *set, *full, **name;
+	struct arena mem = { 0 };
 	size_t n;
 
 	set = seg_set_open(argc, argv);
 	if (!set)
 		return 0;
 	full = path_join(set, "full_by_recipe");
-	n = list(full, &name);
+	if (dir_names(full, &mem, &name, &n))
+		die("%s", errmsg());
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(name[i]), tail = strlen("_manifest.json");
 

@@ -10,7 +10,6 @@
 #include "model/segnet.h"
 #include "nn/optim.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 
 struct fixture {
@@ -171,32 +170,6 @@ norm_differences(struct fixture *f, const struct json *j, int obj, double noise,
 		free(none);
 	}
 	arena_release(&mem);
-	return n;
-}
-
-static inline int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in a folder, sorted; caller keeps them. */
-static inline size_t
-list(const char *dir, char ***names)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	size_t n = 0, cap = 0;
-
-	*names = NULL;
-	while (d && (e = readdir(d))) {
-		*names = xgrow(*names, &cap, n + 1, sizeof(**names));
-		(*names)[n++] = xstrdup(e->d_name);
-	}
-	if (d)
-		closedir(d);
-	if (n)
-		qsort(*names, n, sizeof(**names), by_name);
 	return n;
 }
 
