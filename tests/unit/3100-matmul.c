@@ -2,22 +2,6 @@
 #include "grad_check.h"
 #include "tensor/gemm.h"
 
-static int
-open_with(void **state)
-{
-	setenv("PHANTOM_DISABLE", *state, 1);
-	gpu_open(NULL);
-	return 0;
-}
-
-static int
-close_device(void **state)
-{
-	(void)state;
-	gpu_close();
-	return 0;
-}
-
 /* An error bound for sums of k products stored in dtype: f32 rounding, then that of the result. */
 static double
 bound(enum dtype d, int64_t k)
@@ -254,7 +238,7 @@ weights_that_thaw_are_read_anew(void **state)
 
 #define ON(test, disable)                                                               \
 	{                                                                               \
-#test " (without: " disable ")", test, open_with, close_device, disable \
+#test " (without: " disable ")", test, check_setup_without, check_teardown, disable \
 	}
 
 int

@@ -2,22 +2,6 @@
 #include "grad_check.h"
 #include "tensor/gemm.h"
 
-static int
-open_with(void **state)
-{
-	setenv("PHANTOM_DISABLE", *state, 1);
-	gpu_open(NULL);
-	return 0;
-}
-
-static int
-close_device(void **state)
-{
-	(void)state;
-	gpu_close();
-	return 0;
-}
-
 struct shape {
 	int n, h, w, in, out, kh, kw;
 	struct conv c;
@@ -374,7 +358,7 @@ twice_as_large_then_convolved(void **state)
 
 #define ON(test, disable)                                                               \
 	{                                                                               \
-#test " (without: " disable ")", test, open_with, close_device, disable \
+#test " (without: " disable ")", test, check_setup_without, check_teardown, disable \
 	}
 
 int

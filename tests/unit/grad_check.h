@@ -34,6 +34,22 @@ check_setup(void **state)
 	return 0;
 }
 
+/* The same with what *state names switched off (PHANTOM_DISABLE). */
+static inline int
+check_setup_without(void **state)
+{
+	setenv("PHANTOM_DISABLE", *state, 1);
+	return check_setup(state);
+}
+
+static inline int
+check_teardown(void **state)
+{
+	(void)state;
+	gpu_close();
+	return 0;
+}
+
 /* Uniform in [lo, hi). */
 static inline void
 fill_random(float *x, int64_t n, uint64_t seed, double lo, double hi)
