@@ -310,6 +310,85 @@ packed_nets_compute_the_same(void **state)
 	scope_close();
 }
 
+/* Weights as f16 in a net that works in F32: those that products can widen. */
+struct widened_net {
+	struct params ps;
+	struct conv_layer conv, up;
+	struct linear_layer linear, odd;
+};
+
+static struct tensor *
+widened_net_forward(struct widened_net *n, const struct safetensors *st, bool widened,
+    struct tensor *x)
+{
+	unsigned was = params_packing(
+	    widened ? PARAMS_PACKED | PARAMS_DOUBLING | PARAMS_WIDENED : 0);
+
+	params_init(&n->ps, widened ? F16 : F32, false);
+	conv_layer_init(&n->conv, &n->ps, 24, 64, 3, CONV_SAME(3), false, "conv");
+	conv_layer_init(&n->up, &n->ps, 64, 128, 3, CONV_SAME(3), false, "up");
+	params_up2(&n->ps, &n->up.w);
+	linear_layer_init(&n->linear, &n->ps, 128, 64, false, "linear");
+	linear_layer_init(&n->odd, &n->ps, 64, 6, false, "odd");
+	params_ready(&n->ps);
+	params_packing(was);
+	assert_int_equal(params_load(&n->ps, st, "", 0), 0);
+	x = conv_layer_forward(&n->conv, x);
+	x = op_up2_conv2d(x, layer_weight(n->up.w, x), NULL);
+	x = linear_layer_forward(&n->linear, x, ACT_NONE);
+	return linear_layer_forward(&n->odd, x, ACT_NONE);
+}
+
+/* Values are so round that f16 holds them, and sums of four of them. */
+static void
+widened_nets_compute_as_f32(void **state)
+{
+	static const int64_t dims[4][4] =
+	    { { 64, 24, 3, 3 }, { 128, 64, 3, 3 }, { 64, 128 }, { 6, 64 } };
+	static const char *const names[] =
+	    { "conv.weight", "up.weight", "linear.weight", "odd.weight" };
+	struct st_tensor t[4];
+	struct safetensors st = { .path = "file", .t = t, .n = 4 };
+	struct widened_net plain, widened;
+	struct tensor *x, *want, *got;
+	float *first = random_floats(9, 2 * 5 * 6 * 24), *a, *b;
+
+	(void)state;
+	scope_open();
+	for (int i = 0; i < 4; i++) {
+		float *v;
+
+		t[i] = (struct st_tensor){ .name = names[i], .dtype = ST_F32,
+			.ndim = i < 2 ? 4 : 2, .n = 1 };
+		memcpy(t[i].dim, dims[i], sizeof(dims[i]));
+		for (int k = 0; k < t[i].ndim; k++)
+			t[i].n *= t[i].dim[k];
+		v = random_floats((uint64_t)i, t[i].n);
+		for (int64_t k = 0; k < t[i].n; k++)
+			v[k] = rintf(v[k] * 64) / 64;
+		t[i].data = v;
+	}
+	x = tensor_from(F32, 4, (int64_t[]){ 2, 5, 6, 24 }, first);
+	want = widened_net_forward(&plain, &st, false, x);
+	got = widened_net_forward(&widened, &st, true, x);
+	a = xmalloc((size_t)want->n * sizeof(*a));
+	b = xmalloc((size_t)want->n * sizeof(*b));
+	tensor_get(want, a);
+	tensor_get(got, b);
+	assert_memory_equal(a, b, (size_t)want->n * sizeof(*a));
+	assert_int_equal(widened.up.w->dtype, op_widens(128, 64) ? F16 : F32);
+	assert_int_equal(widened.odd.w->dtype, F32);
+	assert_null(widened.up.w->buf);
+	params_release(&plain.ps);
+	params_release(&widened.ps);
+	for (int i = 0; i < 4; i++)
+		free((void *)(uintptr_t)t[i].data);
+	free(first);
+	free(a);
+	free(b);
+	scope_close();
+}
+
 static void
 gradients_reach_what_was_used(void **state)
 {
@@ -466,6 +545,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(what_does_not_fit_is_listed),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(packed_nets_compute_the_same),
+		cmocka_unit_test(widened_nets_compute_as_f32),
 		cmocka_unit_test(gradients_reach_what_was_used),
 		cmocka_unit_test(first_values_have_their_spread),
 		cmocka_unit_test(nets_have_the_published_sizes),

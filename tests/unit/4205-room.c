@@ -52,7 +52,7 @@ struct told {
 
 /* In a process of its own, whose peak is its own. */
 static struct told
-run(int n, int w, int h, double guidance, enum dtype dtype)
+run(int n, int w, int h, double guidance, enum dtype dtype, bool lean)
 {
 	struct told t = { 0 };
 	struct sd_job job[8];
@@ -66,7 +66,8 @@ run(int n, int w, int h, double guidance, enum dtype dtype)
 	fflush(stdout);
 	if (fork() == 0) {
 		gpu_open(NULL);
-		must(pipeline_open(&p, mini, &(struct pipeline_opts){ .dtype = dtype }));
+		must(pipeline_open(&p, mini,
+		    &(struct pipeline_opts){ .dtype = dtype, .lean = lean }));
 		sd_sample_init(&s, &p);
 		for (int i = 0; i < n; i++) {
 			job[i] = (struct sd_job){ .text = "x", .width = w, .height = h, .steps = 2,
@@ -102,19 +103,23 @@ told_and_taken(void **state)
 		int n, w, h;
 		double guidance;
 		enum dtype dtype;
-	} c[] = { { 1, 32, 32, 1, F32 }, { 2, 64, 64, 7.5, F32 }, { 1, 128, 96, 7.5, F32 },
-	    { 8, 128, 128, 7.5, F32 },
-		{ 4, 96, 96, 1, F16 } };
+		bool lean;
+	} c[] = { { 1, 32, 32, 1, F32, false }, { 2, 64, 64, 7.5, F32, false },
+		{ 1, 128, 96, 7.5, F32, false }, { 8, 128, 128, 7.5, F32, false },
+		{ 4, 96, 96, 1, F16, false }, { 2, 128, 128, 7.5, F32, true },
+		{ 1, 100, 60, 7.5, F32, true }, { 4, 96, 96, 1, F16, true } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(c) / sizeof(*c); i++) {
-		struct told t = run(c[i].n, c[i].w, c[i].h, c[i].guidance, c[i].dtype);
+		struct told t =
+		    run(c[i].n, c[i].w, c[i].h, c[i].guidance, c[i].dtype, c[i].lean);
 		uint64_t told = t.unet > t.decode ? t.unet : t.decode;
 
 		print_message(
-		    "%d of %d x %d, guidance %g, %s: told %.3f MB (U-Net %.3f, decoding %.3f), "
+		    "%d of %d x %d, guidance %g, %s%s: told %.3f MB (U-Net %.3f, decoding %.3f), "
 		    "taken %.3f: ratio %.4f\n",
 		    c[i].n, c[i].w, c[i].h, c[i].guidance, dtype_name(c[i].dtype),
+		    c[i].lean ? ", lean" : "",
 		    (double)told / 1e6, (double)t.unet / 1e6, (double)t.decode / 1e6,
 		    (double)t.peak / 1e6, (double)told / (double)t.peak);
 		assert_true((double)told >= 0.98 * (double)t.peak);
