@@ -195,10 +195,10 @@ ok 'nothing was begun there' test ! -e nodev
 
 # ---- no room on it: worth another try elsewhere
 for p in "embed -q $dino --inline s.jsonl" "fid -q --no-cache $dino s.jsonl s.jsonl" 'segrun -q -m run/best -o room s.jsonl' \
-    'sdgen -q -m mini -o room s.jsonl' "segtrain -q $net -o room s.jsonl" \
+    'sdgen -q -m mini -o roomgen s.jsonl' "segtrain -q $net -o room s.jsonl" \
     'mkmodel -q --vae-from-images s.jsonl -o room tiny'; do
 	said 75 1 0 "${p%% *}: no room" "${p%% *}: out of device memory: *" "PHANTOM_MEMORY=300K $p"
 done
 said 2 1 0 'sdtrain: no room' 'sdtrain: it takes *' 'PHANTOM_MEMORY=300K sdtrain -q -m mini -o room s.jsonl'
-ok 'nothing was begun with it' sh -c '[ -z "$(find room -type f 2>/dev/null)" ]'
+ok 'nothing was begun with it' sh -c '[ -z "$(find room roomgen -type f 2>/dev/null)" ]'
 done_testing

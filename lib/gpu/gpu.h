@@ -81,6 +81,9 @@ void gpu_mem(struct gpu_mem_stat *);
 void gpu_mem_report(FILE *); /* one record a kind: {"kind":"memory",...} */
 void gpu_trim(void);         /* gives pooled memory back to the device; waits */
 void gpu_trim_to(uint64_t bytes); /* the same if there is more of it than so much */
+/* While it is on, memory is not added to a pool of more than 16 MiB: that is given back first. For
+ * work of a few large buffers whose sizes change as it goes. Returns what it was. */
+bool gpu_thrift(bool on);
 /* From here on nothing runs: buffers have no memory, calls are checked and forgotten, what is read
  * is 0. So a plan of any size can be gone through, and gpu_mem tells what it would take. Off again:
  * the numbers are those from before; buffers made in between must be gone. */

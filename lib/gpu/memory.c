@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASSES = 64 * 4, CHUNK = 4 << 20, SMALL = 1 << 20, MIN_BYTES = 256, PAGE = 4 << 10 };
+enum { CLASSES = 64 * 4, CHUNK = 4 << 20, SMALL = 1 << 20, MIN_BYTES = 256, PAGE = 4 << 10,
+	LITTLE = 16 << 20 };
 
 static const char *const kind_names[MEM_KINDS] = { "parameters", "gradients", "optimizer",
 	"activations", "workspace", "packed weights", "data" };
@@ -21,6 +22,7 @@ static struct gbuf *pool[CLASSES];
 static struct chunk *chunks;
 static struct gpu_mem_stat stat, stat_before; /* before: gpu_count */
 bool gpu_counting;
+static bool thrift;
 static uint64_t held; /* bytes of device memory allocated */
 
 /* The class of a size and the bytes it stands for: 2^e * (4 + sub) / 4. */
@@ -203,6 +205,15 @@ gpu_trim_to(uint64_t bytes)
 		gpu_trim();
 }
 
+bool
+gpu_thrift(bool on)
+{
+	bool was = thrift;
+
+	thrift = on;
+	return was;
+}
+
 /* Does it stay to the end, and is it large? Then it takes little more than it wants. */
 static bool
 is_exact(size_t bytes, enum gpu_mem kind)
@@ -281,6 +292,8 @@ gbuf_new(size_t bytes, enum gpu_mem kind)
 	if (gpu_counting)
 		return counted(rounded, bytes, kind);
 	b = pool_take(class, exact ? rounded + PAGE : SIZE_MAX);
+	if (!b && thrift && rounded > SMALL)
+		gpu_trim_to(LITTLE);
 	if (!b)
 		b = create(rounded, false);
 	if (!b) {

@@ -138,7 +138,8 @@ close_files(struct pipeline *p)
 	p->files = NULL;
 }
 
-/* Names and shapes of what is read later. */
+/* Names and shapes of what is read later; of the autoencoder, half of which may never be, the
+ * numbers too. */
 static int
 check_net(const struct pipeline *p, const struct sd_files *f, enum sd_net net)
 {
@@ -146,7 +147,8 @@ check_net(const struct pipeline *p, const struct sd_files *f, enum sd_net net)
 	int ret;
 
 	sd_outline_init(&o, &p->cfg, net);
-	ret = params_check(o.ps, &f->net[net].st, "", PARAMS_LIST | PARAMS_NAMES);
+	ret = params_check(o.ps, &f->net[net].st, "",
+	    PARAMS_LIST | (net == SD_VAE ? 0 : PARAMS_NAMES));
 	sd_outline_release(&o);
 	return ret;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VAE_MAXLAYERS = 8, LITTLE = 16 << 20 };
+enum { VAE_MAXLAYERS = 8 };
 static const double eps = 1e-6; /* of every norm of the autoencoder */
 
 struct vae_attention {
@@ -257,6 +257,8 @@ struct tensor *
 vae_decode(const struct vae *m, struct tensor *z)
 {
 	const struct vae_half *d = &m->blocks->decoder;
+	/* nothing of the smaller images' sizes is wanted again */
+	bool was = gpu_thrift(!grads_on());
 	struct tensor *x, *y;
 
 	scope_open();
@@ -266,17 +268,16 @@ vae_decode(const struct vae *m, struct tensor *z)
 	for (int i = 0; i < m->cfg.levels; i++) {
 		for (int k = 0; k <= m->cfg.layers; k++)
 			x = instead(x, sd_resnet_forward(&d->level[i].resnet[k], x, NULL));
-		if (!d->level[i].sample.w)
-			continue;
-		x = instead(x,
-		    sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1], 2 * (int)x->dim[2]));
-		/* nothing of the smaller images' sizes is wanted again */
-		if (!grads_on())
-			gpu_trim_to(LITTLE);
+		if (d->level[i].sample.w)
+			x = instead(x,
+			    sd_upsample(&d->level[i].sample, x, 2 * (int)x->dim[1],
+			        2 * (int)x->dim[2]));
 	}
 	y = gn_layer_forward(&d->norm, x, ACT_SILU);
 	tensor_drop(x);
-	return scope_keep(conv_layer_forward(&d->out, y));
+	y = scope_keep(conv_layer_forward(&d->out, y));
+	gpu_thrift(was);
+	return y;
 }
 
 /* How much of a tile's side counts at position i, rising over the first `ramp` places where there

@@ -113,7 +113,8 @@ make_image(struct sd_sample *s, struct sd_job j, struct image *out)
 	*out = j.out;
 }
 
-/* Observed: parameters 1.08 times the weights as f16 (buffers come in a few sizes; norms, biases). */
+/* Observed: parameters 1.08 times the weights as f16 (buffers come in a few sizes; norms,
+ * biases). */
 static void
 only_what_is_wanted(void **state)
 {
