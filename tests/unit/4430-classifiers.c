@@ -172,25 +172,28 @@ compare(const char *name, int side, const char *what, const float *got, size_t n
 	free(key);
 }
 
-/* name: of the stored results */
+/* name: of the stored results; config: text of the config.json beside the weights, or NULL */
 static void
-check(struct made *m, const char *name, const char *network, char *(*old)(const char *))
+check(struct made *m, const char *name, const char *network, char *(*old)(const char *),
+    const char *config)
 {
-	char path[] = "/tmp/phantom-classifier-XXXXXX";
+	char dir[] = "/tmp/phantom-classifier-XXXXXX", *path, *beside;
 	char *logits_of = xasprintf("%s:logits", network);
-	int fd = mkstemp(path);
 
-	if (fd < 0 || close(fd))
-		die("%s:", path);
-	on_exit_unlink(path);
+	if (!mkdtemp(dir))
+		die("%s:", dir);
+	path = path_join(dir, "model.safetensors");
+	beside = path_join(dir, "config.json");
 	write_weights(m, path, old);
+	if (config && file_write(beside, config, strlen(config)))
+		die("%s", errmsg());
 	for (int side = 64; side <= 97; side += 33) {
 		struct image im[PICTURES] = { { 0 } };
 		struct embedder *e, *said;
 		float *f, *l, *only;
 
 		/* at their own size: nothing is resized */
-		if (embedder_open(&e, network, path, "hf", side) ||
+		if (embedder_open(&e, network, dir, "hf", side) ||
 		    embedder_open(&said, logits_of, path, "hf", side))
 			die("%s", errmsg());
 		f = xmalloc((size_t)(PICTURES * embedder_dim(e)) * sizeof(*f));
@@ -212,8 +215,13 @@ check(struct made *m, const char *name, const char *network, char *(*old)(const 
 		free(l);
 		free(only);
 	}
-	gold_done(old ? "densenet, older names" : name);
+	gold_done(old ? "densenet, older names" : config ? "efficientnet, by its config.json"
+	    : name);
+	unlink(beside);
 	unlink(path);
+	rmdir(dir);
+	free(path);
+	free(beside);
 	free(logits_of);
 	params_release(&m->ps);
 	classifier_release(&m->c);
@@ -237,11 +245,17 @@ main(void)
 		{ { 1, 1, 2, 1 }, 8, { 8, 16, 32, 64 }, 2, 1 },
 	};
 	static const char *const res_name[] = { "resnext", "resnext-64x4d", "wide_resnet" };
-	static const struct { const char *name, *network; enum effnet_layout layout; } eff[] = {
-		{ "efficientnet", "efficientnet", EFFNET_TORCHVISION },
-		{ "efficientnet-timm", "efficientnet", EFFNET_TIMM },
-		{ "efficientnet-tf", "tf-efficientnet", EFFNET_TIMM },
-		{ "efficientnet-original", "efficientnet", EFFNET_ORIGINAL },
+	static const char tf[] = "{\"architecture\": \"tf_efficientnet_b0\"}";
+	static const struct {
+		const char *name, *network;
+		enum effnet_layout layout;
+		const char *config;
+	} eff[] = {
+		{ "efficientnet", "efficientnet", EFFNET_TORCHVISION, NULL },
+		{ "efficientnet-timm", "efficientnet", EFFNET_TIMM, NULL },
+		{ "efficientnet-tf", "tf-efficientnet", EFFNET_TIMM, NULL },
+		{ "efficientnet-tf", "efficientnet", EFFNET_TIMM, tf },
+		{ "efficientnet-original", "efficientnet", EFFNET_ORIGINAL, NULL },
 	};
 	struct made m;
 
@@ -253,21 +267,21 @@ main(void)
 		m = begin();
 		announce_densenet(&m);
 		params_outline(false);
-		check(&m, "densenet", "densenet", i ? old_name : NULL);
+		check(&m, "densenet", "densenet", i ? old_name : NULL, NULL);
 	}
 	for (size_t i = 0; i < sizeof(eff) / sizeof(*eff); i++) {
 		params_outline(true);
 		m = begin();
 		announce_effnet(&m, eff[i].layout);
 		params_outline(false);
-		check(&m, eff[i].name, eff[i].network, NULL);
+		check(&m, eff[i].name, eff[i].network, NULL, eff[i].config);
 	}
 	for (size_t i = 0; i < sizeof(res) / sizeof(*res); i++) {
 		params_outline(true);
 		m = begin();
 		announce_resnet(&m, &res[i]);
 		params_outline(false);
-		check(&m, res_name[i], "resnet", NULL);
+		check(&m, res_name[i], "resnet", NULL, NULL);
 	}
 	for (int i = 0; i < 3; i++) {
 		static const char *const name[] = { "mobilenet_v2", "vgg11", "vgg13_bn" };
@@ -280,7 +294,7 @@ main(void)
 		else
 			announce_mobilenet(&m);
 		params_outline(false);
-		check(&m, name[i], family[i], NULL);
+		check(&m, name[i], family[i], NULL, NULL);
 	}
 	st_close(&want);
 	gpu_close();
