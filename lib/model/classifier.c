@@ -219,14 +219,24 @@ announce(struct classifier *c, struct params *ps, const struct config *k, int cl
 	init_head(c, ps, k, classes);
 }
 
-/* As the net has them, norms folded; and their values from the file's. */
+/* As the net has them, with the norms folded; and their values, made of the file's. */
 static void
-fold(struct classifier *c, const struct config *k, const struct safetensors *st, struct weights *w)
+fold(struct classifier *c, struct config *k, const struct safetensors *st, struct weights *w)
 {
 	switch (k->kind) {
+	case CLASSIFIER_RESNET:
+		k->resnet.folded = true;
+		resnet_init(&c->resnet, &c->ps, "", &k->resnet, 3);
+		resnet_fold(st, w);
+		break;
 	case CLASSIFIER_DENSENET:
 		densenet_init(&c->densenet, &c->ps, &k->densenet);
 		densenet_fold(&k->densenet, st, w);
+		break;
+	case CLASSIFIER_EFFNET:
+		k->effnet.folded = true;
+		effnet_init(&c->effnet, &c->ps, "", &k->effnet, 3);
+		effnet_fold(&k->effnet, st, w);
 		break;
 	case CLASSIFIER_MOBILENET:
 		mobilenet_init(&c->mobilenet, &c->ps, &k->mobilenet);
@@ -237,6 +247,9 @@ fold(struct classifier *c, const struct config *k, const struct safetensors *st,
 		vgg_fold(&k->vgg, st, w);
 	}
 	init_head(c, &c->ps, k, c->classes);
+	/* all else as it is; of two of one name the first is found */
+	for (int i = 0; i < st->n; i++)
+		weights_add(w, st->t[i].name, &st->t[i]);
 }
 
 int
@@ -279,7 +292,6 @@ classifier_load(struct classifier *c, const char *name, struct weights *w, const
 {
 	const struct st_tensor *head;
 	struct weights folded;
-	const struct safetensors *from = &folded.st;
 	struct config k;
 	char *weight;
 	int ret;
@@ -296,14 +308,9 @@ classifier_load(struct classifier *c, const char *name, struct weights *w, const
 		return -1;
 	params_init(&c->ps, F32, false);
 	weights_init(&folded, w->st.path);
-	if (k.kind == CLASSIFIER_RESNET || k.kind == CLASSIFIER_EFFNET) {
-		announce(c, &c->ps, &k, c->classes);
-		from = &w->st;
-	} else {
-		fold(c, &k, &w->st, &folded);
-	}
+	fold(c, &k, &w->st, &folded);
 	params_ready(&c->ps);
-	ret = params_load(&c->ps, from, "", 0);
+	ret = params_load(&c->ps, &folded.st, "", PARAMS_EXTRA);
 	weights_close(&folded);
 	if (ret)
 		classifier_release(c);

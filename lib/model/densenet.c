@@ -193,15 +193,6 @@ densenet_fold(const struct densenet_config *c, const struct safetensors *st, str
 			snprintf(norm, sizeof(norm), "%s.norm2", name);
 			fold_norm(w, st, conv, norm, bn_eps);
 		}
-	/* all else stays as it is */
-	for (int i = 0; i < st->n; i++) {
-		const char *s = st->t[i].name;
-		bool folded = strstr(s, ".conv0.") || strstr(s, ".norm0.") ||
-		    strstr(s, ".conv1.") || strstr(s, ".norm2.");
-
-		if (!folded)
-			weights_add(w, s, &st->t[i]);
-	}
 }
 
 void

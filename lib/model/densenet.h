@@ -47,7 +47,7 @@ int densenet_dim(const struct densenet_config *);
 void densenet_rename(struct weights *);
 /* Announces the tensors of a file. */
 void densenet_announce(struct params *, const struct densenet_config *);
-/* Announces those of the net itself, and adds them to w, made of a file's that fits. */
+/* Announces those of the net itself; adds what is folded to w, made of a file's that fits. */
 void densenet_init(struct densenet *, struct params *, const struct densenet_config *);
 void densenet_fold(const struct densenet_config *, const struct safetensors *, struct weights *w);
 void densenet_release(struct densenet *);

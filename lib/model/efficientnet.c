@@ -3,11 +3,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/fold.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAME = 160 };
 
 /* Table 1 of the paper: the seven stages of b0. */
 static const struct { int repeats, kernel, stride, expand, out; } stage[EFFNET_STAGES] = {
@@ -122,7 +125,7 @@ effnet_head_name(const struct effnet_config *c)
 static int
 outputs(const struct safetensors *st, const char *block, const char *part)
 {
-	char name[128];
+	char name[NAME];
 	const struct st_tensor *t;
 
 	snprintf(name, sizeof(name), "%s%s%s.weight", block, *block ? "." : "", part);
@@ -239,6 +242,26 @@ same_padding(int *size, int k, int stride)
 /* torch's momentum is 1 minus TensorFlow's 0.99. */
 static const double bn_momentum = 0.01;
 
+static double
+eps_of(const struct effnet_config *c)
+{
+	return c->bn_eps > 0 ? c->bn_eps : 1e-3;
+}
+
+/* Convolution `part` of a block and the norm after it, whose name comes next in the table. */
+static void
+part_init(struct conv_layer *c, struct bn_layer *bn, struct params *ps, const char *block,
+    const struct effnet_config *cfg, bool expands, enum part part, int in, int out, int k,
+    struct conv geo)
+{
+	const char *const *of = part_name[cfg->layout][expands];
+	char conv[NAME], norm[NAME];
+
+	snprintf(conv, sizeof(conv), "%s.%s", block, of[part]);
+	snprintf(norm, sizeof(norm), "%s.%s", block, of[part + 1]);
+	conv_bn_init(c, bn, ps, in, out, k, geo, cfg->folded, bn_momentum, eps_of(cfg), conv, norm);
+}
+
 /* MBConv: expand 1x1, depthwise k x k, squeeze and excite, project 1x1. first: of its stage. The
  * depthwise padding is set later. */
 static void
@@ -247,58 +270,76 @@ block_init(struct effnet_block *b, struct params *ps, const char *name,
 {
 	int stride = first ? stage[st].stride : 1, mid = in * stage[st].expand, out = cfg->out[st];
 	int squeezed = in / 4 > 1 ? in / 4 : 1;
-	const char *const *part = part_name[cfg->layout][stage[st].expand != 1];
-	double bn_eps = cfg->bn_eps > 0 ? cfg->bn_eps : 1e-3;
+	bool expands = stage[st].expand != 1;
+	const char *const *part = part_name[cfg->layout][expands];
 
-	b->has_expand = stage[st].expand != 1;
+	b->has_expand = expands;
 	/* The original compares a stage's own stride, a list, with 1: its first block has no
 	 * shortcut. */
 	b->skip = stride == 1 && in == out && (!first || cfg->layout != EFFNET_ORIGINAL);
-	if (b->has_expand) {
-		conv_layer_init(&b->expand, ps, in, mid, 1, (struct conv){ 0 }, false, "%s.%s",
-		    name, part[PART_EXPAND]);
-		bn_layer_init(&b->bn0, ps, mid, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN0]);
-	}
-	conv_layer_init(&b->depthwise, ps, mid, mid, stage[st].kernel,
-	    (struct conv){ .stride = stride, .groups = mid }, false, "%s.%s", name,
-	    part[PART_DEPTHWISE]);
-	bn_layer_init(&b->bn1, ps, mid, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN1]);
+	if (expands)
+		part_init(&b->expand, &b->bn0, ps, name, cfg, expands, PART_EXPAND, in, mid, 1,
+		    (struct conv){ 0 });
+	part_init(&b->depthwise, &b->bn1, ps, name, cfg, expands, PART_DEPTHWISE, mid, mid,
+	    stage[st].kernel, (struct conv){ .stride = stride, .groups = mid });
 	linear_layer_init_1x1(&b->se_reduce, ps, mid, squeezed, true, "%s.%s", name,
 	    part[PART_REDUCE]);
 	linear_layer_init_1x1(&b->se_expand, ps, squeezed, mid, true, "%s.%s", name,
 	    part[PART_WIDEN]);
-	conv_layer_init(&b->project, ps, mid, out, 1, (struct conv){ 0 }, false, "%s.%s", name,
-	    part[PART_PROJECT]);
-	bn_layer_init(&b->bn2, ps, out, bn_momentum, bn_eps, "%s.%s", name, part[PART_BN2]);
+	part_init(&b->project, &b->bn2, ps, name, cfg, expands, PART_PROJECT, mid, out, 1,
+	    (struct conv){ 0 });
 }
 
 void
 effnet_init(struct effnet *e, struct params *ps, const char *prefix,
     const struct effnet_config *cfg, int in_channels)
 {
-	double bn_eps = cfg->bn_eps > 0 ? cfg->bn_eps : 1e-3;
 	int in = cfg->stem, n = 0;
-	char name[128];
+	char name[NAME], norm[NAME];
 
 	*e = (struct effnet){ .cfg = *cfg };
 	for (int s = 0; s < EFFNET_STAGES; s++)
 		e->nblock += cfg->repeats[s];
 	e->block = xcalloc((size_t)e->nblock, sizeof(*e->block));
-	conv_layer_init(&e->stem, ps, in_channels, cfg->stem, 3, (struct conv){ .stride = 2 },
-	    false, "%s%s", prefix, outer_name[cfg->layout].stem);
-	bn_layer_init(&e->bn0, ps, cfg->stem, bn_momentum, bn_eps, "%s%s", prefix,
-	    outer_name[cfg->layout].bn0);
+	snprintf(name, sizeof(name), "%s%s", prefix, outer_name[cfg->layout].stem);
+	snprintf(norm, sizeof(norm), "%s%s", prefix, outer_name[cfg->layout].bn0);
+	conv_bn_init(&e->stem, &e->bn0, ps, in_channels, cfg->stem, 3, (struct conv){ .stride = 2 },
+	    cfg->folded, bn_momentum, eps_of(cfg), name, norm);
 	for (int s = 0; s < EFFNET_STAGES; s++)
 		for (int i = 0; i < cfg->repeats[s]; i++) {
 			block_name(name, sizeof(name), cfg->layout, prefix, s, i, n);
 			block_init(&e->block[n++], ps, name, cfg, s, in, i == 0);
 			in = cfg->out[s];
 		}
-	conv_layer_init(&e->head, ps, in, cfg->head, 1, (struct conv){ 0 }, false, "%s%s", prefix,
-	    outer_name[cfg->layout].head);
-	bn_layer_init(&e->bn1, ps, cfg->head, bn_momentum, bn_eps, "%s%s", prefix,
-	    outer_name[cfg->layout].bn1);
+	snprintf(name, sizeof(name), "%s%s", prefix, outer_name[cfg->layout].head);
+	snprintf(norm, sizeof(norm), "%s%s", prefix, outer_name[cfg->layout].bn1);
+	conv_bn_init(&e->head, &e->bn1, ps, in, cfg->head, 1, (struct conv){ 0 }, cfg->folded,
+	    bn_momentum, eps_of(cfg), name, norm);
 	effnet_pad_for(e, cfg->image_size);
+}
+
+void
+effnet_fold(const struct effnet_config *cfg, const struct safetensors *st, struct weights *w)
+{
+	char block[NAME / 2], conv[NAME], norm[NAME];
+	int n = 0;
+
+	for (int s = 0; s < EFFNET_STAGES; s++)
+		for (int i = 0; i < cfg->repeats[s]; i++) {
+			static const enum part convs[] = { PART_EXPAND, PART_DEPTHWISE,
+				PART_PROJECT };
+			bool expands = stage[s].expand != 1;
+			const char *const *of = part_name[cfg->layout][expands];
+
+			block_name(block, sizeof(block), cfg->layout, "", s, i, n++);
+			for (int k = expands ? 0 : 1; k < 3; k++) {
+				snprintf(conv, sizeof(conv), "%s.%s", block, of[convs[k]]);
+				snprintf(norm, sizeof(norm), "%s.%s", block, of[convs[k] + 1]);
+				fold_norm(w, st, conv, norm, eps_of(cfg));
+			}
+		}
+	fold_norm(w, st, outer_name[cfg->layout].stem, outer_name[cfg->layout].bn0, eps_of(cfg));
+	fold_norm(w, st, outer_name[cfg->layout].head, outer_name[cfg->layout].bn1, eps_of(cfg));
 }
 
 /* Padding of a k x k convolution, whose stride and groups stay. */
@@ -339,12 +380,12 @@ block_forward(const struct effnet_block *b, struct tensor *x, bool train, struct
 
 	scope_open();
 	if (b->has_expand)
-		y = bn_layer_forward(&b->bn0, conv_layer_forward(&b->expand, y), train, ACT_SILU);
-	y = bn_layer_forward(&b->bn1, conv_layer_forward(&b->depthwise, y), train, ACT_SILU);
+		y = conv_bn_forward(&b->expand, &b->bn0, y, train, ACT_SILU);
+	y = conv_bn_forward(&b->depthwise, &b->bn1, y, train, ACT_SILU);
 	s = linear_layer_forward(&b->se_reduce, op_global_avg_pool(y), ACT_SILU);
 	s = linear_layer_forward(&b->se_expand, s, ACT_SIGMOID);
 	y = op_mul(y, op_view(s, y->dim[0], 1, 1, y->dim[3]));
-	y = bn_layer_forward(&b->bn2, conv_layer_forward(&b->project, y), train, ACT_NONE);
+	y = conv_bn_forward(&b->project, &b->bn2, y, train, ACT_NONE);
 	if (!b->skip)
 		return scope_keep(y);
 	return scope_keep(op_add(keep ? op_mul(y, keep) : y, x));
@@ -372,8 +413,7 @@ effnet_features(const struct effnet *e, struct tensor *x, bool train, uint64_t s
 {
 	int n = 0, at = 1;
 
-	x = conv_layer_forward(&e->stem, x);
-	f[0] = x = bn_layer_forward(&e->bn0, x, train, ACT_SILU);
+	f[0] = x = conv_bn_forward(&e->stem, &e->bn0, x, train, ACT_SILU);
 	for (int s = 0; s < EFFNET_STAGES && at < depth; s++) {
 		for (int i = 0; i < e->cfg.repeats[s]; i++, n++) {
 			double p = e->cfg.drop_connect * n / e->nblock;
@@ -391,7 +431,5 @@ effnet_features(const struct effnet *e, struct tensor *x, bool train, uint64_t s
 struct tensor *
 effnet_pooled(const struct effnet *e, struct tensor *f4)
 {
-	struct tensor *x = conv_layer_forward(&e->head, f4);
-
-	return op_global_avg_pool(bn_layer_forward(&e->bn1, x, false, ACT_SILU));
+	return op_global_avg_pool(conv_bn_forward(&e->head, &e->bn1, f4, false, ACT_SILU));
 }

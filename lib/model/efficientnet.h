@@ -12,6 +12,7 @@
 #ifndef MODEL_EFFICIENTNET_H
 #define MODEL_EFFICIENTNET_H
 
+#include "model/weights.h"
 #include "nn/layer.h"
 
 enum { EFFNET_STAGES = 7 };
@@ -26,6 +27,7 @@ struct effnet_config {
 	enum effnet_layout layout;   /* the tensors' names */
 	bool even_padding;
 	double bn_eps;               /* 0 counts as 1e-3 */
+	bool folded;   /* norms are in the convolutions before them: for features alone */
 	double drop_connect;         /* 0.2 when trained; falls linearly to 0 at the first block */
 };
 
@@ -54,6 +56,8 @@ int effnet_config_from(struct effnet_config *, const struct safetensors *, bool 
 const char *effnet_head_name(const struct effnet_config *);
 void effnet_init(struct effnet *, struct params *, const char *prefix, const struct effnet_config *,
     int in_channels);
+/* Adds the weights of a folded net, made of a file's that fits. */
+void effnet_fold(const struct effnet_config *, const struct safetensors *, struct weights *);
 void effnet_release(struct effnet *);
 /* Pads for inputs of that side from now on, where padding is not even. */
 void effnet_pad_for(struct effnet *, int side);

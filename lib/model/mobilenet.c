@@ -149,9 +149,6 @@ mobilenet_fold(const struct safetensors *st, struct weights *w)
 		names(conv, norm, (enum part)part, 0);
 		fold_norm(w, st, conv, norm, bn_eps);
 	}
-	for (int i = 0; i < st->n; i++)
-		if (strncmp(st->t[i].name, "features.", 9))
-			weights_add(w, st->t[i].name, &st->t[i]);
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */

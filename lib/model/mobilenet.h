@@ -31,7 +31,7 @@ int mobilenet_config_from(struct mobilenet_config *, const struct safetensors *)
 
 /* Announces the tensors of a file. */
 void mobilenet_announce(struct params *, const struct mobilenet_config *);
-/* Announces those of the net itself, and adds them to w, made of a file's that fits. */
+/* Announces those of the net itself; adds what is folded to w, made of a file's that fits. */
 void mobilenet_init(struct mobilenet *, struct params *, const struct mobilenet_config *);
 void mobilenet_fold(const struct safetensors *, struct weights *w);
 

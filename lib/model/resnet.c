@@ -2,10 +2,14 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "model/fold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAME = 128 };
+static const double bn_momentum = 0.1, bn_eps = 1e-5; /* PyTorch's */
 
 int
 resnet_config_named(struct resnet_config *c, const char *name)
@@ -90,6 +94,7 @@ block_init(struct resnet_block *b, struct params *ps, const char *name, int in, 
 {
 	bool basic = cfg->expansion == 1 && cfg->groups <= 1;
 	int out = width * cfg->expansion, c[4] = { in, width, basic ? out : width, out };
+	char conv[NAME + 16], bn[NAME + 16];
 
 	b->nconv = basic ? 2 : 3;
 	for (int i = 0; i < b->nconv; i++) {
@@ -98,15 +103,17 @@ block_init(struct resnet_block *b, struct params *ps, const char *name, int in, 
 
 		geo.stride = i == b->nconv - 2 ? stride : 1;
 		geo.groups = wide ? cfg->groups : 0;
-		conv_layer_init(&b->conv[i], ps, c[i], c[i + 1], wide ? 3 : 1, geo, false,
-		    "%s.conv%d", name, i + 1);
-		bn_layer_init(&b->bn[i], ps, c[i + 1], 0.1, 1e-5, "%s.bn%d", name, i + 1);
+		snprintf(conv, sizeof(conv), "%s.conv%d", name, i + 1);
+		snprintf(bn, sizeof(bn), "%s.bn%d", name, i + 1);
+		conv_bn_init(&b->conv[i], &b->bn[i], ps, c[i], c[i + 1], wide ? 3 : 1, geo,
+		    cfg->folded, bn_momentum, bn_eps, conv, bn);
 	}
 	b->has_down = stride != 1 || in != out;
 	if (b->has_down) {
-		conv_layer_init(&b->down, ps, in, out, 1, (struct conv){ .stride = stride }, false,
-		    "%s.downsample.0", name);
-		bn_layer_init(&b->down_bn, ps, out, 0.1, 1e-5, "%s.downsample.1", name);
+		snprintf(conv, sizeof(conv), "%s.downsample.0", name);
+		snprintf(bn, sizeof(bn), "%s.downsample.1", name);
+		conv_bn_init(&b->down, &b->down_bn, ps, in, out, 1,
+		    (struct conv){ .stride = stride }, cfg->folded, bn_momentum, bn_eps, conv, bn);
 	}
 }
 
@@ -114,7 +121,7 @@ void
 resnet_init(struct resnet *r, struct params *ps, const char *prefix,
     const struct resnet_config *cfg, int in_channels)
 {
-	char name[128];
+	char name[NAME], bn[NAME];
 	int in = cfg->stem, n = 0;
 	struct conv stem = { .stride = 2, .left = 3, .right = 3, .top = 3, .bottom = 3 };
 
@@ -122,8 +129,10 @@ resnet_init(struct resnet *r, struct params *ps, const char *prefix,
 	for (int i = 0; i < 4; i++)
 		r->nblock += cfg->blocks[i];
 	r->block = xcalloc((size_t)r->nblock, sizeof(*r->block));
-	conv_layer_init(&r->conv1, ps, in_channels, cfg->stem, 7, stem, false, "%sconv1", prefix);
-	bn_layer_init(&r->bn1, ps, cfg->stem, 0.1, 1e-5, "%sbn1", prefix);
+	snprintf(name, sizeof(name), "%sconv1", prefix);
+	snprintf(bn, sizeof(bn), "%sbn1", prefix);
+	conv_bn_init(&r->conv1, &r->bn1, ps, in_channels, cfg->stem, 7, stem, cfg->folded,
+	    bn_momentum, bn_eps, name, bn);
 	for (int l = 0; l < 4; l++)
 		for (int i = 0; i < cfg->blocks[l]; i++) {
 			snprintf(name, sizeof(name), "%slayer%d.%d", prefix, l + 1, i);
@@ -131,6 +140,27 @@ resnet_init(struct resnet *r, struct params *ps, const char *prefix,
 			    i == 0 && l > 0 ? 2 : 1);
 			in = cfg->width[l] * cfg->expansion;
 		}
+}
+
+void
+resnet_fold(const struct safetensors *st, struct weights *w)
+{
+	for (int i = 0; i < st->n; i++) {
+		const char *name = st->t[i].name, *end = strrchr(name, '.');
+		char *conv, *norm, *at;
+
+		if (st->t[i].ndim != 4)
+			continue;
+		/* conv1 goes with bn1, downsample.0 with downsample.1 */
+		conv = xstrndup(name, (size_t)(end - name));
+		at = strrchr(conv, '.');
+		at = at ? at + 1 : conv;
+		norm = *at == '0' ? xasprintf("%.*s1", (int)(at - conv), conv)
+		                  : xasprintf("%.*sbn%s", (int)(at - conv), conv, at + 4);
+		fold_norm(w, st, conv, norm, bn_eps);
+		free(conv);
+		free(norm);
+	}
 }
 
 void
@@ -147,14 +177,11 @@ block_forward(const struct resnet_block *b, struct tensor *x, bool train)
 	struct tensor *y = x, *short_cut = x;
 
 	scope_open();
-	for (int i = 0; i < b->nconv; i++) {
-		y = conv_layer_forward(&b->conv[i], y);
-		y = bn_layer_forward(&b->bn[i], y, train, i == b->nconv - 1 ? ACT_NONE : ACT_RELU);
-	}
-	if (b->has_down) {
-		short_cut = conv_layer_forward(&b->down, x);
-		short_cut = bn_layer_forward(&b->down_bn, short_cut, train, ACT_NONE);
-	}
+	for (int i = 0; i < b->nconv; i++)
+		y = conv_bn_forward(&b->conv[i], &b->bn[i], y, train,
+		    i == b->nconv - 1 ? ACT_NONE : ACT_RELU);
+	if (b->has_down)
+		short_cut = conv_bn_forward(&b->down, &b->down_bn, x, train, ACT_NONE);
 	return scope_keep(op_relu(op_add(y, short_cut)));
 }
 
@@ -163,8 +190,7 @@ resnet_features(const struct resnet *r, struct tensor *x, bool train, int depth,
 {
 	const struct resnet_block *b = r->block;
 
-	x = conv_layer_forward(&r->conv1, x);
-	f[0] = x = bn_layer_forward(&r->bn1, x, train, ACT_RELU);
+	f[0] = x = conv_bn_forward(&r->conv1, &r->bn1, x, train, ACT_RELU);
 	for (int l = 0; l + 1 < depth; l++) {
 		if (l == 0)
 			x = op_max_pool2d(x, 3, 2, 1);

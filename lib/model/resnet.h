@@ -7,6 +7,7 @@
 #ifndef MODEL_RESNET_H
 #define MODEL_RESNET_H
 
+#include "model/weights.h"
 #include "nn/layer.h"
 
 struct resnet_config {
@@ -16,6 +17,7 @@ struct resnet_config {
 	/* a block's output is width x expansion: 1 basic blocks, 4 bottlenecks, 2 wide ones */
 	int expansion;
 	int groups;     /* of a bottleneck's 3x3 convolution; 0 counts as 1 */
+	bool folded;    /* norms are in the convolutions before them: for features alone */
 };
 
 struct resnet_block {
@@ -41,6 +43,8 @@ int resnet_config_from(struct resnet_config *, const struct safetensors *, const
 /* prefix: "" or "encoder." */
 void resnet_init(struct resnet *, struct params *, const char *prefix, const struct resnet_config *,
     int in_channels);
+/* Adds the weights of a folded net, made of a file's that fits. */
+void resnet_fold(const struct safetensors *, struct weights *);
 void resnet_release(struct resnet *);
 /* Channels of the features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image: c[0..4]. */
 void resnet_channels(const struct resnet_config *, int *c);

@@ -131,9 +131,6 @@ vgg_fold(const struct vgg_config *c, const struct safetensors *st, struct weight
 		conv_name(norm, c, i, 1);
 		fold_norm(w, st, conv, norm, bn_eps);
 	}
-	for (int i = 0; i < st->n; i++)
-		if (!c->norm || strncmp(st->t[i].name, "features.", 9))
-			weights_add(w, st->t[i].name, &st->t[i]);
 }
 
 /* ---- forward ------------------------------------------------------------------------------ */

@@ -32,7 +32,7 @@ int vgg_config_from(struct vgg_config *, const struct safetensors *);
 
 /* Announces the tensors of a file. */
 void vgg_announce(struct params *, const struct vgg_config *);
-/* Announces those of the net itself, and adds them to w, made of a file's that fits. */
+/* Announces those of the net itself; adds what is folded to w, made of a file's that fits. */
 void vgg_init(struct vgg *, struct params *, const struct vgg_config *);
 void vgg_fold(const struct vgg_config *, const struct safetensors *, struct weights *w);
 

@@ -79,6 +79,26 @@ bn_layer_forward(const struct bn_layer *l, struct tensor *x, bool train, enum ac
 }
 
 void
+conv_bn_init(struct conv_layer *c, struct bn_layer *l, struct params *ps, int64_t in, int64_t out,
+    int k, struct conv geo, bool folded, double momentum, double eps, const char *conv,
+    const char *bn)
+{
+	*l = (struct bn_layer){ 0 };
+	conv_layer_init(c, ps, in, out, k, geo, folded, "%s", conv);
+	if (!folded)
+		bn_layer_init(l, ps, out, momentum, eps, "%s", bn);
+}
+
+struct tensor *
+conv_bn_forward(const struct conv_layer *c, const struct bn_layer *l, struct tensor *x, bool train,
+    enum act act)
+{
+	if (!l->w)
+		return op_conv2d_act(x, c->w, c->b, c->geo, act);
+	return bn_layer_forward(l, conv_layer_forward(c, x), train, act);
+}
+
+void
 linear_layer_init(struct linear_layer *l, struct params *ps, int64_t in, int64_t out, bool bias,
     const char *fmt, ...)
 {

@@ -39,6 +39,14 @@ void bn_layer_init(struct bn_layer *, struct params *, int64_t c, double momentu
 /* train: by the batch's statistics, which move the running ones. */
 struct tensor *bn_layer_forward(const struct bn_layer *, struct tensor *x, bool train, enum act);
 
+/* A convolution without bias and the norm after it. folded: the norm is in the convolution, which
+ * has a bias then, and bn->w is NULL; such a net is not trained. */
+void conv_bn_init(struct conv_layer *, struct bn_layer *, struct params *, int64_t in, int64_t out,
+    int k, struct conv geo, bool folded, double momentum, double eps, const char *conv,
+    const char *bn);
+struct tensor *conv_bn_forward(const struct conv_layer *, const struct bn_layer *,
+    struct tensor *x, bool train, enum act);
+
 struct linear_layer {
 	struct tensor *w, *b; /* [out,in], [out] or NULL */
 	struct adapter *adapter; /* or NULL */

@@ -240,9 +240,9 @@ int
 main(void)
 {
 	static const struct resnet_config res[] = {
-		{ { 1, 1, 2, 1 }, 8, { 8, 16, 32, 64 }, 2, 4 },
-		{ { 1, 2, 1, 1 }, 8, { 16, 32, 64, 128 }, 1, 8 },
-		{ { 1, 1, 2, 1 }, 8, { 8, 16, 32, 64 }, 2, 1 },
+		{ { 1, 1, 2, 1 }, 8, { 8, 16, 32, 64 }, 2, 4, false },
+		{ { 1, 2, 1, 1 }, 8, { 16, 32, 64, 128 }, 1, 8, false },
+		{ { 1, 1, 2, 1 }, 8, { 8, 16, 32, 64 }, 2, 1, false },
 	};
 	static const char *const res_name[] = { "resnext", "resnext-64x4d", "wide_resnet" };
 	static const char tf[] = "{\"architecture\": \"tf_efficientnet_b0\"}";
