@@ -39,13 +39,8 @@ sampling=${SAMPLING:-12} model=${MODEL:-small}
 absolute_in inception
 dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
 
-# what an earlier run left is replaced, what is somebody's is not
-[ ! -e "$dir" ] || [ -e "$dir/.demo" ] || [ "$dir" = "$top/build/demo" ] || rmdir "$dir" 2>/dev/null ||
-	usage "$dir: is there, and not from an earlier run"
-rm -rf "$dir"
-mkdir -p "$dir/tmp"
-cd "$dir"
-: >.demo
+fresh "$dir"
+mkdir tmp
 # kernels that a driver compiled and features that were computed stay here, too
 export TMPDIR="$dir/tmp" XDG_CACHE_HOME="$dir/cache" PATH="$build/bin:$build/examples:$top/bin:$PATH"
 

@@ -13,3 +13,26 @@ absolute_in() {
 		eval "[ -z \"\${$v-}\" ] || $v=\$(absolute \"\$$v\")"
 	done
 }
+# there NAME: ends where there is no such file
+there() {
+	[ -e "$1" ] || {
+		echo "${0##*/}: $1: there is no such file" >&2
+		exit 2
+	}
+}
+# fresh DIR: makes the folder anew and goes there. Only what an example made is removed.
+fresh() {
+	case $1 in
+	"$top"/build/*) ;;
+	*)
+		[ ! -e "$1" ] || [ -e "$1/.example" ] || rmdir "$1" 2>/dev/null || {
+			echo "${0##*/}: $1: is there, and not from an earlier run" >&2
+			exit 2
+		}
+		;;
+	esac
+	rm -rf "$1"
+	mkdir -p "$1"
+	: >"$1/.example"
+	cd "$1" || exit 2
+}

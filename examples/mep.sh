@@ -22,9 +22,8 @@ clusters=${CLUSTERS:-4} steps=${STEPS:-600} images=${IMAGES:-8}
 absolute_in MODEL DINO INCEPTION
 PATH=$top/bin:$PATH
 
-rm -rf "$dir"
-mkdir -p "$dir"
-cd "$dir"
+there "$data"
+fresh "$dir"
 splitsel -q --resolve "$data" >real.jsonl
 
 echo "1. Networks: made here where none is named" >&2

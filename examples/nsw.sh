@@ -19,9 +19,7 @@ phases=${PHASES:-t2,t4} steps=${STEPS:-300} images=${IMAGES:-8}
 absolute_in DOWNLOADS MODEL INCEPTION
 PATH=$top/bin:$PATH
 
-rm -rf "$dir"
-mkdir -p "$dir"
-cd "$dir"
+fresh "$dir"
 
 [ -n "${DOWNLOADS-}" ] || {
 	echo "1. Ten files like those that are published" >&2

@@ -17,9 +17,8 @@ archive=$(absolute "$1")
 dir=${2:-$top/build/nuclei}
 PATH=$top/bin:$PATH
 
-rm -rf "$dir"
-mkdir -p "$dir"
-cd "$dir"
+there "$archive"
+fresh "$dir"
 
 # a record for each image; its mask is the folder of its nuclei, which segtrain and score merge
 archx -o data "$archive" | awk '

@@ -14,6 +14,7 @@
 # STEPS (9000) of the U-Net, VAE_STEPS (1500), IMAGES (4000) to learn from, EACH (4) to make, SAMPLING (25).
 set -eu
 top=$(cd "${0%/*}/.." && pwd)
+. "$top/examples/lib.sh"
 dir=${1:-$top/build/shapes}
 shapes=${BUILD:-$top/build/release}/examples/shapes
 steps=${STEPS:-9000} vae_steps=${VAE_STEPS:-1500} images=${IMAGES:-4000} each=${EACH:-4} sampling=${SAMPLING:-25}
@@ -24,9 +25,7 @@ accuracy() {
 	score --task labels --metrics accuracy "$@" | sed 's/.*"metric": "accuracy".*"value": \([0-9.]*\).*/\1/'
 }
 
-rm -rf "$dir"
-mkdir -p "$dir"
-cd "$dir"
+fresh "$dir"
 
 echo "1. $images pictures with captions, a thirtieth of them held out" >&2
 shapegen -q --single -n "$images" -s 1 --width 32 --height 32 --min 14 --max 26 -o pictures |

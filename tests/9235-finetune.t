@@ -11,6 +11,12 @@ mkdir patches
 	}' >metadata.jsonl)
 export STEPS=3 VAE_STEPS=2 LORA_STEPS=2 SIZE=32 ROWS=2 BUILD
 rc 2 'without patches' sh "$top/examples/finetune.sh"
+rc 2 "patches that are not there" sh "$top/examples/finetune.sh" nowhere.jsonl work
+ok "and no folder for them" test ! -e work
+mkdir mine
+echo mine >mine/file
+rc 2 "a folder of another's" sh "$top/examples/finetune.sh" patches/metadata.jsonl mine
+ok "which is left alone" test -s mine/file
 rc 0 'patches to pictures' sh "$top/examples/finetune.sh" patches/metadata.jsonl work
 is 'a U-Net from one label' "$(wc -l <work/healthy.jsonl | tr -d ' ')" 6
 like 'and a LoRA from the other' "$(tail -n 1 work/lora.jsonl)" '{"kind":"result",*"step":2,*}'
