@@ -1,6 +1,6 @@
 /*
  * The part of the self-test that is not a function of inputs alone: random numbers, optimisers,
- * running means, gradients that add up, conversions of type.
+ * running means, gradients that add up, conversions of type, weights without values of their own.
  */
 #include "nn/selftest_table.h"
 
@@ -148,6 +148,35 @@ casts(enum dtype dt)
 	for (int64_t i = 0; i < N; i++)
 		e = fmax(e, x[i] >= 20 && x[i] <= 220 && x[i] == floorf(x[i]) ? 0 : HUGE_VAL);
 	free(x);
+	free(want);
+	return e;
+}
+
+/* F32 by weights of 16 bits, which products widen where they can. */
+static double
+widened(enum dtype dt)
+{
+	enum { ROWS = 7, IN = 96, OUT = 64 };
+	float *x = xmalloc(ROWS * IN * sizeof(*x)), *w = xmalloc(OUT * IN * sizeof(*w));
+	double *want = xcalloc(ROWS * OUT, sizeof(*want)), e;
+	struct tensor *tx = noise(F32, ROWS * IN, 7, x), *tw = noise(dt, OUT * IN, 8, w);
+
+	for (int r = 0; r < ROWS; r++)
+		for (int o = 0; o < OUT; o++)
+			for (int i = 0; i < IN; i++)
+				want[r * OUT + o] += (double)x[r * IN + i] * w[o * IN + i];
+	tw = op_view(tw, OUT, IN);
+	if (op_widens(OUT, IN)) {
+		struct tensor *shell = tensor_shell(dt, 2, tw->dim);
+
+		tensor_pack(shell, tw);
+		tw = shell;
+	} else {
+		tw = op_cast(tw, F32);
+	}
+	e = tensor_distance(op_linear(op_view(tx, ROWS, IN), tw, NULL), want);
+	free(x);
+	free(w);
 	free(want);
 	return e;
 }
@@ -384,6 +413,7 @@ static const struct {
 	{ "normal", normal, { 1e-5, 0, 0 } },
 	{ "dropout", dropout, { 1e-6, 2e-3, 2e-2 } },
 	{ "cast", casts, { 1e-7, 2e-2, 2e-2 } },
+	{ "linear, weights widened", widened, { 0, 1e-5, 0 } },
 	{ "accumulate", accumulate, { 1e-6, 1e-6, 1e-6 } },
 	{ "max_pool2d, twice", max_pool_twice_4, { 1e-5, 2e-3, 2e-2 } },
 	{ "max_pool2d, twice, odd", max_pool_twice_odd, { 1e-5, 2e-3, 2e-2 } },
