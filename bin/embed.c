@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/intern.h"
+#include "base/order.h"
 #include "data/npy.h"
 #include "data/rec.h"
 #include "gpu/gpu.h"
@@ -260,7 +261,7 @@ put_classes(struct rec *r, const float *said)
 	if (o.scores)
 		rec_set_raw(r, o.scores, sb.s, sb.len);
 	if (o.classes)
-		rec_set_str(r, "pred_label", classes.name[likeliest(p, n)]);
+		rec_set_str(r, "pred_label", classes.name[order_largest(p, n)]);
 	sb_release(&sb);
 	free(p);
 }

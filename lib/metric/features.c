@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/order.h"
 #include "data/npy.h"
 #include "metric/feature_dir.h"
 #include "metric/feature_moments.h"
@@ -234,7 +235,7 @@ fset_predict(struct fset *s, const struct intern *classes)
 		if (s->c != (int64_t)classes->n)
 			return err("%s: probabilities of %" PRId64 " classes, not %zu", s->name,
 			    s->c, classes->n);
-		s->row[i].pred = classes->name[likeliest(s->p + i * s->c, s->c)];
+		s->row[i].pred = classes->name[order_largest(s->p + i * s->c, s->c)];
 	}
 	return 0;
 }

@@ -391,17 +391,6 @@ softmax_rows(const float *logits, int64_t n, int64_t c, double *p)
 	}
 }
 
-int64_t
-likeliest(const double *p, int64_t n)
-{
-	int64_t best = 0;
-
-	for (int64_t i = 1; i < n; i++)
-		if (p[i] > p[best])
-			best = i;
-	return best;
-}
-
 double
 mean_entropy(const double *p, int64_t n, int64_t c)
 {

@@ -49,8 +49,6 @@ void inception_score(const double *p, int64_t n, int64_t c, int64_t splits, doub
     double *std);
 /* softmax of logits [n,c] in double precision. */
 void softmax_rows(const float *logits, int64_t n, int64_t c, double *p);
-/* The first of the largest. */
-int64_t likeliest(const double *p, int64_t n);
 /* Mean over rows of -sum p log p. */
 double mean_entropy(const double *p, int64_t n, int64_t c);
 

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/order.h"
 #include "base/rng.h"
 #include "metric/kmeans_first.h"
 #include "metric/parallel.h"
@@ -174,18 +175,6 @@ update_sums(struct state *s)
 	memcpy(s->old, s->label, (size_t)s->t->n * sizeof(*s->old));
 }
 
-/* The row farthest from its mean that is not yet taken. */
-static int64_t
-farthest(const double *each, int64_t n)
-{
-	int64_t best = 0;
-
-	for (int64_t i = 1; i < n; i++)
-		if (each[i] > each[best])
-			best = i;
-	return best;
-}
-
 /* An empty cluster takes the row that is farthest from its own mean. sum, count: of this step
  * only. */
 static void
@@ -203,7 +192,7 @@ fill_empty(struct state *s, double *sum, int64_t *count)
 			each = xmalloc((size_t)s->t->n * sizeof(*each));
 			kdata_inertia(s->t, s->center, s->label, each);
 		}
-		row = farthest(each, s->t->n);
+		row = order_largest(each, s->t->n);
 		each[row] = -1;
 		from = s->label[row];
 		for (int64_t k = 0; k < d; k++) {
