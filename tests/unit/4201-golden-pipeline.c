@@ -167,109 +167,253 @@ torch_noise(const struct safetensors *st)
 
 /* ---- other forms of the weights -------------------------------------------------------------- */
 
-/* UNet case a, VAE case a decoded, and the text states: relative errors. */
+/* The first case of a file that has a tensor called CASE.what. */
 static void
-nets(struct pipeline *p, const char *what, double bound)
+first_case(const struct safetensors *st, const char *what, char *out, size_t size)
 {
-	struct safetensors unet, vae, text;
-	const struct st_tensor *ts, *tc, *tt, *tz;
-	float *x, *c, *t, *want, *z;
-	char word[96];
-	struct tensor *y;
-	double times[64];
-	size_t c4 = (size_t)p->cfg.vae.latent;
+	for (int i = 0; i < st->n; i++) {
+		const char *dot = strrchr(st->t[i].name, '.');
 
-	gold_read(&unet, root, "unet.safetensors");
-	gold_read(&vae, root, "vae.safetensors");
-	gold_read(&text, root, "text_encoder.safetensors");
-	scope_open();
-	x = gold_f32(&unet, "a.sample", &ts);
-	c = gold_f32(&unet, "a.encoder_hidden_states", &tc);
-	t = gold_f32(&unet, "a.timestep", &tt);
-	z = gold_swap(x, (size_t)ts->dim[0], c4, (size_t)(ts->dim[2] * ts->dim[3]));
+		if (dot && strcmp(dot + 1, what) == 0) {
+			snprintf(out, size, "%.*s", (int)(dot - st->t[i].name), st->t[i].name);
+			return;
+		}
+	}
+	die("%s: no case with a %s", st->path, what);
+}
+
+static float *
+of_case(const struct safetensors *st, const char *name, const char *what,
+    const struct st_tensor **t)
+{
+	char word[128];
+
+	snprintf(word, sizeof(word), "%s.%s", name, what);
+	return gold_f32(st, word, t);
+}
+
+/* |y - want| / |want|, y being as it comes from a net. */
+static double
+distance(struct tensor *y, const float *want)
+{
+	float *got = xmalloc((size_t)y->n * sizeof(*got));
+	double e;
+
+	y = op_cast(y, F32);
+	tensor_get(y->ndim == 4 ? op_permute(y, (const int[]){ 0, 3, 1, 2 }) : y, got);
+	e = gold_rel_l2(got, want, (size_t)y->n);
+	free(got);
+	return e;
+}
+
+/* A file's images [N,C,H,W] times scale as a net takes them. */
+static struct tensor *
+pixels(const float *v, const struct st_tensor *t, double scale, enum dtype dtype)
+{
+	float *z = gold_swap(v, (size_t)t->dim[0], (size_t)t->dim[1],
+	    (size_t)(t->dim[2] * t->dim[3]));
+	struct tensor *x;
+
+	for (int64_t i = 0; i < t->n; i++)
+		z[i] *= (float)scale;
+	x = tensor_from(dtype, 4,
+	    (int64_t[]){ t->dim[0], t->dim[2], t->dim[3], t->dim[1] }, z);
+	free(z);
+	return x;
+}
+
+static double
+unet_case(struct pipeline *p)
+{
+	struct safetensors st;
+	const struct st_tensor *ts, *tc, *tt;
+	float *x, *c, *t, *want;
+	char name[64];
+	double times[64], e;
+
+	gold_read(&st, root, "unet.safetensors");
+	first_case(&st, "sample", name, sizeof(name));
+	x = of_case(&st, name, "sample", &ts);
+	c = of_case(&st, name, "encoder_hidden_states", &tc);
+	t = of_case(&st, name, "timestep", &tt);
+	want = of_case(&st, name, "out", NULL);
+	if (pipeline_want_unet(p, ts->dim[2], ts->dim[3]) || ts->dim[0] > 64)
+		die("%s", errmsg());
 	for (int64_t i = 0; i < ts->dim[0]; i++)
 		times[i] = t[tt->n > 1 ? i : 0];
-	if (pipeline_want_unet(p, ts->dim[2], ts->dim[3]) || pipeline_want(p, SD_VAE) ||
-	    (p->has[SD_TEXT] && pipeline_want(p, SD_TEXT)))
+	e = distance(unet_forward(&p->unet, pixels(x, ts, 1, p->dtype[SD_UNET]), times,
+	    tensor_from(p->dtype[SD_UNET], 3, tc->dim, c)), want);
+	free(x), free(c), free(t), free(want);
+	st_close(&st);
+	return e;
+}
+
+static double
+vae_case(struct pipeline *p)
+{
+	struct safetensors st;
+	const struct st_tensor *t;
+	float *x, *want;
+	char name[64];
+	double e;
+
+	gold_read(&st, root, "vae.safetensors");
+	first_case(&st, "latents_scaled", name, sizeof(name));
+	x = of_case(&st, name, "latents_scaled", &t);
+	want = of_case(&st, name, "decoded", NULL);
+	if (pipeline_want(p, SD_VAE))
 		die("%s", errmsg());
-	y = unet_forward(&p->unet,
-	    tensor_from(p->dtype[SD_UNET], 4,
-	        (int64_t[]){ ts->dim[0], ts->dim[2], ts->dim[3], ts->dim[1] }, z),
-	    times, tensor_from(p->dtype[SD_UNET], 3, tc->dim, c));
-	tensor_get(op_permute(op_cast(y, F32), (const int[]){ 0, 3, 1, 2 }), x);
-	want = gold_f32(&unet, "a.out", NULL);
-	snprintf(word, sizeof(word), "%s: U-Net", what);
-	gold_check(word, gold_rel_l2(x, want, (size_t)ts->n), bound);
-	free(x), free(c), free(t), free(z), free(want);
+	e = distance(vae_decode(&p->vae, pixels(x, t, 1 / p->cfg.vae.scaling, p->vae.compute)),
+	    want);
+	free(x), free(want);
+	st_close(&st);
+	return e;
+}
 
-	x = gold_f32(&vae, "b.latents_scaled", &tz);
-	for (int64_t i = 0; i < tz->n; i++)
-		x[i] /= (float)p->cfg.vae.scaling;
-	z = gold_swap(x, (size_t)tz->dim[0], c4, (size_t)(tz->dim[2] * tz->dim[3]));
-	y = vae_decode(&p->vae, tensor_from(p->vae.compute, 4, (int64_t[]){ tz->dim[0], tz->dim[2],
-	    tz->dim[3], tz->dim[1] }, z));
-	want = gold_f32(&vae, "b.decoded", &tt);
-	free(x);
-	x = xmalloc((size_t)y->n * sizeof(*x));
-	tensor_get(op_permute(op_cast(y, F32), (const int[]){ 0, 3, 1, 2 }), x);
-	snprintf(word, sizeof(word), "%s: decoded", what);
-	gold_check(word, gold_rel_l2(x, want, (size_t)y->n), bound);
-	free(x), free(z), free(want);
+static double
+text_case(struct pipeline *p)
+{
+	struct safetensors st;
+	const struct st_tensor *t;
+	float *f, *want;
+	int32_t *ids;
+	double e;
 
-	if (p->has[SD_TEXT]) {
-		int32_t *ids;
-		float *f = gold_f32(&text, "input_ids", &tt);
+	gold_read(&st, root, "text_encoder.safetensors");
+	f = gold_f32(&st, "input_ids", &t);
+	want = gold_f32(&st, "last_hidden_state", NULL);
+	ids = xmalloc((size_t)t->n * sizeof(*ids));
+	for (int64_t i = 0; i < t->n; i++)
+		ids[i] = (int32_t)f[i];
+	if (pipeline_want(p, SD_TEXT))
+		die("%s", errmsg());
+	e = distance(clip_forward(&p->text, tensor_from(I32, 2, t->dim, ids), NULL), want);
+	free(f), free(want), free(ids);
+	st_close(&st);
+	return e;
+}
 
-		ids = xmalloc((size_t)tt->n * sizeof(*ids));
-		for (int64_t i = 0; i < tt->n; i++)
-			ids[i] = (int32_t)f[i];
-		y = op_cast(clip_forward(&p->text, tensor_from(I32, 2, tt->dim, ids), NULL), F32);
-		want = gold_f32(&text, "last_hidden_state", NULL);
-		x = xmalloc((size_t)y->n * sizeof(*x));
-		tensor_get(y, x);
-		snprintf(word, sizeof(word), "%s: text states", what);
-		gold_check(word, gold_rel_l2(x, want, (size_t)y->n), bound);
-		free(x), free(f), free(ids), free(want);
-	}
+/* By net: enum sd_net. */
+struct errors {
+	double e[SD_VAE + 1];
+};
+
+static const struct errors exact = { { 2e-5, 2e-5, 2e-5 } };
+
+/* A case of each net: relative errors. */
+static struct errors
+nets(struct pipeline *p, const char *what, const struct errors *bound)
+{
+	static const char *const name[] = { "text states", "U-Net", "decoded" };
+	struct errors seen;
+	char word[96];
+
+	scope_open();
+	seen = (struct errors){ { p->has[SD_TEXT] ? text_case(p) : 0, unet_case(p), vae_case(p) } };
 	scope_close();
-	st_close(&unet);
-	st_close(&vae);
-	st_close(&text);
+	for (int i = 0; i <= SD_VAE; i++) {
+		snprintf(word, sizeof(word), "%s: %s", what, name[i]);
+		gold_check(word, seen.e[i], bound->e[i]);
+	}
+	return seen;
+}
+
+/* Has the model's folder files of this variant for every net? */
+static bool
+has_variant(const char *model, const char *variant)
+{
+	bool all = true;
+
+	for (int i = 0; i <= SD_VAE; i++) {
+		char *dir = path_join(model, sd_net_name((enum sd_net)i));
+		struct weights w;
+
+		if (weights_open(&w, dir, sd_net_stem((enum sd_net)i), variant) == 0)
+			weights_close(&w);
+		else
+			all = false;
+		free(dir);
+	}
+	return all;
+}
+
+/* Rounds a model's weights to f16. */
+static void
+round_weights(struct pipeline *p)
+{
+	for (int i = 0; i <= SD_VAE; i++) {
+		struct params *ps = pipeline_params(p, (enum sd_net)i);
+
+		for (int k = 0; ps && k < ps->n; k++) {
+			float *v = xmalloc((size_t)ps->p[k]->n * sizeof(*v));
+
+			params_get(ps->p[k], v);
+			for (int64_t n = 0; n < ps->p[k]->n; n++)
+				v[n] = f16_to_f32(f32_to_f16(v[n]));
+			params_put(ps->p[k], v);
+			free(v);
+		}
+	}
+}
+
+/* What rounding the weights to f16 does in f32 belongs to a set's model: 2e-3, or a tenth more than
+ * the set says of it, where that is more. */
+static struct errors
+rounding(const struct json *index)
+{
+	static const char *const key[] = { "fp16weights.text_encoder", "fp16weights.unet.a",
+		"fp16weights.vae.a" };
+	struct errors bound = { { 2e-3, 2e-3, 2e-3 } };
+	int notes = json_get(index, 0, "notes");
+
+	for (int i = 0; i <= SD_VAE; i++) {
+		int v = json_get(index, notes, key[i]);
+		double said;
+
+		if (v >= 0 && json_num(index, json_get(index, v, "rel_l2"), &said) == 0)
+			bound.e[i] = fmax(bound.e[i], 1.1 * said);
+	}
+	return bound;
 }
 
 static void
-other_forms(const char *model)
+other_forms(const char *model, const struct json *index)
 {
-	char *old = path_join(root, "model/vae_old_names"), *half = path_join(model,
-	    "unet/diffusion_pytorch_model.fp16.safetensors");
+	char *old = path_join(root, "model/vae_old_names");
 	char *file = xasprintf("/tmp/phantom-golden-%ld.safetensors", (long)getpid());
 	char *tokenizer = path_join(model, "tokenizer");
+	bool stored = has_variant(model, "fp16");
+	struct errors bound = rounding(index), seen;
 	struct pipeline p;
 
-	if (file_exists(half)) {
-		/* observed: 8.9e-4, 5.4e-4, 6.6e-4; in f16 throughout 1.7e-3, 1.3e-3, 9.2e-4 */
-		open_model(&p, model, (struct pipeline_opts){ .from.variant = "fp16" });
-		nets(&p, "f16 weights", 2e-3);
-		pipeline_close(&p);
-		gold_done("weights rounded to f16");
-	}
-	if (file_exists(half) && gpu_info()->f16) {
-		/* observed: 1.7e-3, 5.4e-4, 1.0e-3 */
+	/* observed: 8.9e-4, 5.4e-4, 6.6e-4; in f16 throughout 1.8e-3, 1.5e-3, 9.2e-4; of a model
+	 * whose weights' rounding does 1.2e-3: 2.0e-3, 2.2e-3 */
+	open_model(&p, model, (struct pipeline_opts){ .from.variant = stored ? "fp16" : NULL });
+	if (!stored)
+		round_weights(&p);
+	seen = nets(&p, "f16 weights", &bound);
+	pipeline_close(&p);
+	gold_done("weights rounded to f16");
+	/* activations in f16 do no more than the weights did */
+	for (int i = 0; i <= SD_VAE; i++)
+		bound.e[i] = fmax(2e-3, 2 * seen.e[i]);
+	if (stored && gpu_info()->f16) {
+		/* observed: 1.7e-3, 5.4e-4, 1.0e-3; of the other model 2.1e-3 */
 		open_model(&p, model, (struct pipeline_opts){ .from.variant = "fp16",
 			.as_stored = true, .lean = true });
-		nets(&p, "f16 as stored, lean", 2e-3);
+		nets(&p, "f16 as stored, lean", &bound);
 		pipeline_close(&p);
 		gold_done("f16 that stays f16, the autoencoder's products in f32");
 	}
 	if (gpu_info()->f16) {
 		open_model(&p, model, (struct pipeline_opts){ .dtype = F16, .vae_dtype = F16 });
-		nets(&p, "f16 throughout", 2e-3);
+		nets(&p, "f16 throughout", &bound);
 		pipeline_close(&p);
 		gold_done("weights and activations in f16");
 	}
 	if (file_exists(old)) {
 		open_model(&p, model, (struct pipeline_opts){ .from.vae = old });
-		nets(&p, "old names", 2e-5);
+		nets(&p, "old names", &exact);
 		pipeline_close(&p);
 		gold_done("an autoencoder of the old names");
 	}
@@ -278,13 +422,12 @@ other_forms(const char *model)
 		die("%s", errmsg());
 	pipeline_close(&p);
 	open_model(&p, file, (struct pipeline_opts){ .from.tokenizer = tokenizer });
-	nets(&p, "single file", 2e-5);
+	nets(&p, "single file", &exact);
 	pipeline_close(&p);
 	gold_done("written as a single file and read again");
 	unlink(file);
 	free(file);
 	free(old);
-	free(half);
 	free(tokenizer);
 }
 
@@ -317,7 +460,7 @@ main(void)
 		st_close(&images);
 	}
 	free(path);
-	other_forms(model);
+	other_forms(model, &index);
 	json_release(&index);
 	free(text);
 	free(model);

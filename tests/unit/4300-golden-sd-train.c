@@ -18,16 +18,15 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-enum { BATCHES = 10 };
-
 static char *root; /* .../diffusers */
 
 static struct {
 	struct safetensors st;
+	int64_t batches;
 	int64_t n, tokens, c, h, w; /* of a batch */
-	float *latents, *noise;     /* [BATCHES][n][h*w][c] */
-	int32_t *ids;               /* [BATCHES][n][tokens] */
-	int *t;                     /* [BATCHES][n] */
+	float *latents, *noise;     /* [batches][n][h*w][c] */
+	int32_t *ids;               /* [batches][n][tokens] */
+	int *t;                     /* [batches][n] */
 } data;
 
 static struct pipeline model;
@@ -42,6 +41,7 @@ read_batches(void)
 
 	gold_read(&data.st, dir, "batches.safetensors");
 	v = gold_f32(&data.st, "latents", &t);
+	data.batches = t->dim[0];
 	data.n = t->dim[1];
 	data.c = t->dim[2];
 	data.h = t->dim[3];
@@ -227,7 +227,7 @@ first_gradients(const struct json *j, int run, const char *name, const struct pa
 	int norms = low ? -1 : json_get(j, run, "grad0_norm_per_tensor_fp64");
 	struct safetensors st;
 
-	if (low || file_exists(path)) {
+	if (file_exists(path)) {
 		gold_read(&st, root, file);
 		gradients(&st, ps, low);
 		st_close(&st);
@@ -454,7 +454,7 @@ run(const struct json *j, int r, const char *name)
 	step0 = file_of(name, "step0");
 	first_step(&s, step0);
 	free(step0);
-	for (int i = 0; i < BATCHES; i++) {
+	for (int i = 0; i < (int)data.batches; i++) {
 		double part[2];
 		struct sd_batch b;
 		struct tensor *e, *n;
