@@ -33,30 +33,38 @@ torch_normal_16(float *v)
 	}
 }
 
-/* In double precision, two of each pair of 53-bit numbers. */
+/* In double precision, two of each pair of 53-bit numbers; the second waits for the next that are
+ * few where this ends with the first. */
 static void
-torch_few(struct mt19937 *mt, float *out, size_t n)
+torch_few(struct noise_rng *r, float *out, size_t n)
 {
-	for (size_t i = 0; i < n; i += 2) {
+	for (size_t i = 0; i < n; i++) {
 		double u[2], radius;
 
+		if (r->has_next) {
+			out[i] = (float)r->next;
+			r->has_next = false;
+			continue;
+		}
 		for (int k = 0; k < 2; k++) {
-			uint64_t high = mt_u32(mt), low = mt_u32(mt);
+			uint64_t high = mt_u32(&r->mt), low = mt_u32(&r->mt);
 
 			u[k] = (double)((high << 32 | low) & ((UINT64_C(1) << 53) - 1)) * 0x1p-53;
 		}
 		radius = sqrt(-2 * log1p(-u[1]));
 		out[i] = (float)(radius * cos(tau * u[0]));
-		if (i + 1 < n)
-			out[i + 1] = (float)(radius * sin(tau * u[0]));
+		r->next = radius * sin(tau * u[0]);
+		r->has_next = true;
 	}
 }
 
 static void
-torch_normal(struct mt19937 *mt, float *out, size_t n)
+torch_normal(struct noise_rng *r, float *out, size_t n)
 {
+	struct mt19937 *mt = &r->mt;
+
 	if (n < 16) {
-		torch_few(mt, out, n);
+		torch_few(r, out, n);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -78,7 +86,7 @@ noise_rng_normal(struct noise_rng *r, float *out, size_t n)
 	struct rng g;
 
 	if (r->kind == NOISE_TORCH_CPU) {
-		torch_normal(&r->mt, out, n);
+		torch_normal(r, out, n);
 		r->draws++;
 		return;
 	}

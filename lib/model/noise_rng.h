@@ -8,6 +8,7 @@
 
 #include "base/mt19937.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ struct noise_rng {
 	uint64_t seed;
 	int draws;           /* how many tensors were drawn */
 	struct mt19937 mt;   /* torch.Generator("cpu").manual_seed(seed) */
+	bool has_next;       /* torch's generator keeps the second of a pair, too */
+	double next;
 };
 
 void noise_rng_init(struct noise_rng *, enum noise_kind, uint64_t seed);
