@@ -97,6 +97,13 @@ ok 'in the names of OpenCLIP' grep -aq 'cond_stage_model.model.transformer.resbl
 rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o v2back v2.safetensors
 ok 'the weights are the same' same_weights v2 v2back
 
+# a level without attention has no heads
+sed 's/"attention_head_dim": \[2, 2\]/"attention_head_dim": [3, 2]/
+	s/"CrossAttnDownBlock2D", "DownBlock2D"/"DownBlock2D", "CrossAttnDownBlock2D"/
+	s/"UpBlock2D", "CrossAttnUpBlock2D"/"CrossAttnUpBlock2D", "UpBlock2D"/' config.json >heads.json
+rc 0 'heads of a level without attention' mkmodel --tokenizer m/tokenizer -o heads heads.json
+is 'are not asked for' "$(grep -c '"attention_head_dim": \[3, 2\]' heads/unet/config.json)" 1
+
 # ---- LoRA
 at=mid_block.attentions.0.transformer_blocks.0
 perl "$top/tests/lora.pl" l.safetensors 0.5 unet.$at.attn1.to_q=32,32 \
@@ -147,6 +154,17 @@ cp m/unet/config.json shape/unet/config.json
 rc 2 'misshapen tensors' mkmodel --convert -o nope shape
 is 'are all listed' "$(grep -c misshapen stderr)" 6
 like 'with both shapes' "$(cat stderr)" '*misshapen text_model.encoder.layers.0.mlp.fc1.weight \[32,16\], not \[64,16\]*'
+sed -i 's/"act_fn": "silu"/"act_fn": "silu", "resnet_time_scale_shift": "scale_shift"/' shape/unet/config.json
+rc 2 'a U-Net of another kind' mkmodel --convert -o nope shape
+like 'says which setting' "$(cat stderr)" '*unet: resnet_time_scale_shift*scale_shift*default*'
+cp m/unet/config.json shape/unet/config.json
+sed -i 's/"act_fn": "silu"/"act_fn": "silu", "mid_block_add_attention": false/' shape/vae/config.json
+rc 2 'an autoencoder of another kind' mkmodel --convert -o nope shape
+cp -r m keys
+sed -i 's/"act_fn": "silu"/"act_fn": "silu", "dual_cross_attention": false, "only_cross_attention": [false, false], "encoder_hid_dim": null, "mid_block_type": "UNetMidBlock2DCrossAttn", "resnet_out_scale_factor": 1.0, "projection_class_embeddings_input_dim": null, "attention_type": "default"/' keys/unet/config.json
+sed -i 's/"scaling_factor": 0.18215/"scaling_factor": 0.2031258471, "latents_mean": null, "force_upcast": true/' keys/vae/config.json
+rc 0 'settings that say what is so anyway' mkmodel --convert -o said keys
+is 'the scale of latents in all its digits' "$(grep -c '"scaling_factor": 0.2031258471,' said/vae/config.json)" 1
 printf 'x' >m.ckpt
 rc 2 'a pickle' mkmodel --info m.ckpt
 like 'is refused with a way' "$(cat stderr)" '*pickled*phantom-models(7)*'

@@ -1,5 +1,55 @@
 #include "model/sd_blocks.h"
 
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool
+is_only(const struct json *j, int v, const char *value)
+{
+	struct arena mem = { 0 };
+	const char *text;
+	bool same, truth;
+	double x;
+
+	switch (j->v[v].type) {
+	case JSON_NULL:
+		return true;
+	case JSON_BOOL:
+		return json_bool(j, v, &truth) == 0 && strcmp(truth ? "true" : "false", value) == 0;
+	case JSON_NUMBER:
+		return json_num(j, v, &x) == 0 && *value >= '0' && *value <= '9' &&
+		    x == strtod(value, NULL);
+	case JSON_STRING:
+		text = json_str(j, v, &mem);
+		same = text && strcmp(text, value) == 0;
+		arena_release(&mem);
+		return same;
+	case JSON_ARRAY:
+		for (int i = 0, e = v + 1; i < j->v[v].size; i++, e = j->v[e].next)
+			if (j->v[e].type == JSON_ARRAY || !is_only(j, e, value))
+				return false;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+sd_config_only(const struct json *j, int v, const struct sd_only *o)
+{
+	for (; o->key; o++) {
+		int at = json_get(j, v, o->key);
+
+		if (at >= 0 && !is_only(j, at, o->value))
+			return err("%s %.*s is not supported (%s is)", o->key,
+			    (int)(j->v[at].end - j->v[at].start), j->text + j->v[at].start,
+			    o->value);
+	}
+	return 0;
+}
+
 void
 gn_layer_init(struct gn_layer *l, struct params *ps, int64_t c, int groups, double eps,
     const char *fmt, ...)

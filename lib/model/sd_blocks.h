@@ -5,7 +5,17 @@
 #ifndef MODEL_SD_BLOCKS_H
 #define MODEL_SD_BLOCKS_H
 
+#include "data/json.h"
 #include "nn/layer.h"
+
+/* Settings of a config.json that these nets know in one form alone: the key, and the value as JSON
+ * writes it. A list ends with a key of NULL. */
+struct sd_only {
+	const char *key, *value;
+};
+/* Object v has each of them so, or null, or not at all: 0; -1 with a message. A list in the file
+ * is right if each of its elements is. */
+int sd_config_only(const struct json *, int v, const struct sd_only *);
 
 struct gn_layer {
 	struct tensor *w, *b;

@@ -86,12 +86,25 @@ get_types(const struct json *j, int obj, const char *key, const char *cross, con
 	return ret;
 }
 
+/* What other nets of the class have, and this one does not. */
+static const struct sd_only only[] = { { "act_fn", "silu" }, { "center_input_sample", "false" },
+	{ "class_embed_type", "null" }, { "num_class_embeds", "null" },
+	{ "addition_embed_type", "null" }, { "encoder_hid_dim", "null" },
+	{ "encoder_hid_dim_type", "null" }, { "time_embedding_type", "positional" },
+	{ "time_embedding_dim", "null" }, { "time_embedding_act_fn", "null" },
+	{ "timestep_post_act", "null" }, { "time_cond_proj_dim", "null" },
+	{ "conv_in_kernel", "3" }, { "conv_out_kernel", "3" }, { "downsample_padding", "1" },
+	{ "mid_block_type", "UNetMidBlock2DCrossAttn" }, { "mid_block_scale_factor", "1" },
+	{ "mid_block_only_cross_attention", "false" }, { "only_cross_attention", "false" },
+	{ "dual_cross_attention", "false" }, { "cross_attention_norm", "null" },
+	{ "attention_type", "default" }, { "transformer_layers_per_block", "1" },
+	{ "resnet_time_scale_shift", "default" }, { "resnet_skip_time_act", "false" },
+	{ "resnet_out_scale_factor", "1" }, { 0 } };
+
 static int
 config_get(struct unet_config *c, const struct json *j, int v)
 {
 	int w = json_get(j, v, "block_out_channels"), layers = json_get(j, v, "layers_per_block");
-	int per = 1, embed = json_get(j, v, "class_embed_type"),
-	    add = json_get(j, v, "addition_embed_type");
 
 	*c = (struct unet_config){ .in_channels = 4, .out_channels = 4, .levels = 4,
 		.width = { 320, 640, 1280, 1280 }, .cross_down = { true, true, true, false },
@@ -105,10 +118,8 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	}
 	if (layers >= 0 && j->v[layers].type == JSON_ARRAY)
 		return err("layers_per_block: a list is not supported");
-	if ((embed >= 0 && j->v[embed].type != JSON_NULL) ||
-	    (add >= 0 && j->v[add].type != JSON_NULL))
-		return err("class_embed_type and addition_embed_type are not supported");
-	if (get_list(j, v, "block_out_channels", c->levels, c->width) ||
+	if (sd_config_only(j, v, only) ||
+	    get_list(j, v, "block_out_channels", c->levels, c->width) ||
 	    get_list(j, v, "attention_head_dim", c->levels, c->heads) ||
 	    get_list(j, v, "num_attention_heads", c->levels, c->heads) ||
 	    json_member_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
@@ -117,7 +128,6 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	    json_member_int(j, v, "cross_attention_dim", 1, 1 << 16, &c->context) ||
 	    json_member_int(j, v, "norm_num_groups", 1, 1024, &c->groups) ||
 	    json_member_int(j, v, "sample_size", 1, 1 << 16, &c->sample_size) ||
-	    json_member_int(j, v, "transformer_layers_per_block", 1, 100, &per) ||
 	    json_member_bool(j, v, "use_linear_projection", &c->linear_projection) ||
 	    json_member_bool(j, v, "flip_sin_to_cos", &c->flip_sin_to_cos) ||
 	    json_member_bool(j, v, "upcast_attention", &c->upcast_attention) ||
@@ -128,12 +138,14 @@ config_get(struct unet_config *c, const struct json *j, int v)
 	    get_types(j, v, "up_block_types", "CrossAttnUpBlock2D", "UpBlock2D", c->levels,
 	        c->cross_up))
 		return -1;
-	if (per != 1)
-		return err("transformer_layers_per_block %d is not supported", per);
-	for (int i = 0; i < c->levels; i++)
-		if (c->width[i] % c->groups || c->width[i] % c->heads[i])
+	for (int i = 0, last = c->levels - 1; i <= last; i++) {
+		/* the level in the middle always has attention */
+		bool heads = c->cross_down[i] || c->cross_up[last - i] || i == last;
+
+		if (c->width[i] % c->groups || (heads && c->width[i] % c->heads[i]))
 			return err("%d channels in %d groups and %d heads", c->width[i], c->groups,
 			    c->heads[i]);
+	}
 	return 0;
 }
 

@@ -38,6 +38,12 @@ struct vae_blocks {
 	struct conv_layer quant, post_quant;
 };
 
+/* What other nets of the class have, and this one does not. */
+static const struct sd_only only[] = { { "act_fn", "silu" }, { "shift_factor", "null" },
+	{ "down_block_types", "DownEncoderBlock2D" }, { "up_block_types", "UpDecoderBlock2D" },
+	{ "mid_block_add_attention", "true" }, { "use_quant_conv", "true" },
+	{ "use_post_quant_conv", "true" }, { 0 } };
+
 int
 vae_config_get(struct vae_config *c, const struct json *j, int v)
 {
@@ -46,7 +52,8 @@ vae_config_get(struct vae_config *c, const struct json *j, int v)
 	*c = (struct vae_config){ .in_channels = 3, .out_channels = 3, .latent = 4, .levels = 1,
 		.width = { 64 }, .layers = 1, .groups = 32, .sample_size = 32, .scaling = 0.18215,
 		.force_upcast = true };
-	if (json_member_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
+	if (sd_config_only(j, v, only) ||
+	    json_member_int(j, v, "in_channels", 1, 1024, &c->in_channels) ||
 	    json_member_int(j, v, "out_channels", 1, 1024, &c->out_channels) ||
 	    json_member_int(j, v, "latent_channels", 1, 1024, &c->latent) ||
 	    json_member_int(j, v, "layers_per_block", 1, VAE_MAXLAYERS, &c->layers) ||
@@ -81,7 +88,7 @@ vae_config_put(const struct vae_config *c, struct sb *sb)
 	sb_printf(sb, "{\n  \"_class_name\": \"AutoencoderKL\",\n  \"act_fn\": \"silu\",\n"
 	    "  \"in_channels\": %d,\n  \"out_channels\": %d,\n  \"latent_channels\": %d,\n"
 	    "  \"layers_per_block\": %d,\n  \"norm_num_groups\": %d,\n  \"sample_size\": %d,\n"
-	    "  \"scaling_factor\": %g,\n  \"block_out_channels\": [", c->in_channels,
+	    "  \"scaling_factor\": %.15g,\n  \"block_out_channels\": [", c->in_channels,
 	    c->out_channels, c->latent, c->layers, c->groups, c->sample_size, c->scaling);
 	for (int i = 0; i < c->levels; i++)
 		sb_printf(sb, "%s%d", i ? ", " : "", c->width[i]);

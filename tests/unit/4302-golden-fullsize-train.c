@@ -1,15 +1,14 @@
 /*
- * One backward pass of the U-Net of SD 1.5 at full size against diffusers' (diffusers/fullsize of a
- * golden set: train.safetensors, train_grads.json): loss, prediction, some gradients in full, the
- * norm of every one. It takes 8 GB and most of a minute; FULLSIZE without the word train leaves it
- * out. Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms 1.5e-6, norm of the whole
- * 6.7e-7.
+ * One backward pass of the U-Net of SD 1.5 or 2.1 at full size against diffusers'
+ * (diffusers/fullsize of a golden set: train.safetensors, train_grads.json): loss, prediction, some
+ * gradients in full, the norm of every one. It takes 8 GB and most of a minute; FULLSIZE without the
+ * word train leaves it out. Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms
+ * 1.5e-6, norm of the whole 6.7e-7.
  */
 #include "fullsize.h"
 #include "gold.h"
 
 #include "base/progress.h"
-#include "model/sd_config.h"
 #include "model/sd_loss.h"
 
 #include <stdbool.h>
@@ -120,11 +119,15 @@ main(void)
 	}
 	if (!(set = gold_open("diffusers/fullsize")))
 		return 0;
+	if (!fullsize_has(set, "train_grads.json") || !fullsize_has(set, "train.safetensors")) {
+		printf("1..0 # SKIP no backward pass in this set\n");
+		return 0;
+	}
 	path = path_join(set, "train_grads.json");
 	if (json_read_file(&j, &text, path))
 		die("%s", errmsg());
 	gpu_open(NULL);
-	if (sd_config_named(&c, "sd15"))
+	if (fullsize_config(&c, set))
 		die("%s", errmsg());
 	run(&c, &j);
 	sd_config_release(&c);

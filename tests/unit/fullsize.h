@@ -5,8 +5,11 @@
 #ifndef TESTS_FULLSIZE_H
 #define TESTS_FULLSIZE_H
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/safetensors.h"
+#include "model/sd_config.h"
 #include "nn/params.h"
 #include "tensor/ops.h"
 
@@ -14,6 +17,35 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+static inline bool
+fullsize_has(const char *set, const char *name)
+{
+	char *path = path_join(set, name);
+	bool there = file_exists(path);
+
+	free(path);
+	return there;
+}
+
+/* Whose sizes a set has: the text states of SD 2 are 1024 wide, those of SD 1 768. */
+static inline int
+fullsize_config(struct sd_config *c, const char *set)
+{
+	char *path = path_join(set, "text.safetensors");
+	const char *name = "sd15";
+	struct safetensors st;
+
+	if (file_exists(path) && st_open(&st, path) == 0) {
+		const struct st_tensor *t = st_find(&st, "last_hidden_state");
+
+		if (t && t->dim[t->ndim - 1] == 1024)
+			name = "sd21";
+		st_close(&st);
+	}
+	free(path);
+	return sd_config_named(c, name);
+}
 
 static inline double
 fullsize_unit(uint64_t h, uint64_t i)
