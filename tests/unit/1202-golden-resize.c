@@ -28,7 +28,7 @@ report(bool good, const char *what, double error, double bound)
 	failures += !good;
 }
 
-/* Resizes src [c][h][w] to out x out, takes every stride-th pixel, and compares with t [c][n][n]. */
+/* Resizes src [c][h][w] to out x out and compares every stride-th pixel with t [c][n][n]. */
 static void
 compare(const struct st_tensor *t, const float *src, int h, int w, int out, int stride,
     bool antialias, double bound)

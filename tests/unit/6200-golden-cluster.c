@@ -243,9 +243,9 @@ check_scores(void)
 	check_compactness(x, n, d, l, k);
 	check_components(x, n, d);
 	gold_done("silhouette, S_Dbw, compactness, principal components");
-	printf("# not compared, having no counterpart here: linkage and fcluster, components after the"
-	    " second,\n# scaled data, other scores (Davies-Bouldin, Calinski-Harabasz, NMI, other"
-	    " forms of S_Dbw)\n");
+	printf("# not compared, having no counterpart here: linkage and fcluster, components\n"
+	       "# after the second, scaled data, other scores (Davies-Bouldin, Calinski-Harabasz,\n"
+	       "# NMI, other forms of S_Dbw)\n");
 	free(x);
 	free(l);
 	free(low);
