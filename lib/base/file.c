@@ -215,13 +215,13 @@ outfile_abort(struct outfile *f)
 	forget(f);
 }
 
-int
-file_read(const char *path, size_t limit, char **data, size_t *len)
+static int
+read_all(const char *path, int flags, size_t limit, char **data, size_t *len)
 {
 	size_t n = 0, cap = 0;
 	char *p = NULL;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 
 	*data = NULL;
 	*len = 0;
@@ -260,6 +260,25 @@ fail:
 	close(fd);
 	free(p);
 	return -1;
+}
+
+int
+file_read(const char *path, size_t limit, char **data, size_t *len)
+{
+	return read_all(path, 0, limit, data, len);
+}
+
+int
+file_read_regular(const char *path, size_t limit, char **data, size_t *len)
+{
+	struct stat st;
+
+	*data = NULL;
+	*len = 0;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return err("%s: is a pipe or device, not a file", path);
+	/* so that a pipe which takes its place now is not waited for either */
+	return read_all(path, O_NONBLOCK, limit, data, len);
 }
 
 int

@@ -24,6 +24,9 @@ void outfile_abort(struct outfile *);
 
 /* The whole of a file into *data (caller frees), at most `limit` bytes; NUL put after the end. */
 int file_read(const char *path, size_t limit, char **data, size_t *len);
+/* The same where only a file will do: a pipe, which might be waited for without end, or a device is
+ * an error. */
+int file_read_regular(const char *path, size_t limit, char **data, size_t *len);
 /* Writes all of data as `path`, atomically. */
 int file_write(const char *path, const void *data, size_t len);
 bool file_exists(const char *path);

@@ -59,11 +59,55 @@ image_copy(struct image *dst, const struct image *src)
 	memcpy(dst->data, src->data, (size_t)src->h * row_size(src));
 }
 
+/* What a file is that is no image of ours, by its first bytes; NULL if that is not known. */
+static const char *
+other_format(const char *p, size_t n)
+{
+	static const struct {
+		size_t at, len;
+		const char *bytes, *name;
+	} t[] = {
+		{ 0, 4, "II*\0", "TIFF" },
+		{ 0, 4, "MM\0*", "TIFF" },
+		{ 0, 4, "II+\0", "TIFF" },
+		{ 0, 4, "MM\0+", "TIFF" },
+		{ 0, 4, "GIF8", "GIF" },
+		{ 8, 4, "WEBP", "WebP" },
+		{ 6, 4, "\0\0\0\0", "BMP" }, /* reserved, behind "BM" and a size */
+		{ 128, 4, "DICM", "DICOM" },
+		{ 4, 8, "jP  \r\n\x87\n", "JPEG 2000" },
+		{ 0, 4, "\xff\x4f\xff\x51", "JPEG 2000" },
+		{ 4, 8, "JXL \r\n\x87\n", "JPEG XL" },
+		{ 4, 8, "ftypavif", "AVIF" },
+		{ 4, 7, "ftyphei", "HEIF" },
+		{ 4, 8, "ftypmif1", "HEIF" },
+		{ 344, 3, "n+1", "NIfTI" },
+		{ 0, 8, "\x89HDF\r\n\x1a\n", "HDF5" },
+		{ 0, 6, "\x93NUMPY", "NPY" },
+		{ 0, 5, "%PDF-", "PDF" },
+		{ 0, 4, "PK\3\4", "zip" },
+		{ 0, 3, "\x1f\x8b\x08", "gzip" },
+		{ 0, 23, "version https://git-lfs", "a Git LFS pointer" },
+		{ 0, 9, "<!DOCTYPE", "HTML" },
+		{ 0, 5, "<html", "HTML" },
+		{ 0, 4, "<svg", "SVG" },
+		{ 0, 5, "\x89PNG\n", "PNG with its line ends changed, as by a transfer of text" },
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		if (n >= t[i].at + t[i].len && memcmp(p + t[i].at, t[i].bytes, t[i].len) == 0 &&
+		    (strcmp(t[i].name, "BMP") != 0 || memcmp(p, "BM", 2) == 0) &&
+		    (strcmp(t[i].name, "WebP") != 0 || memcmp(p, "RIFF", 4) == 0))
+			return t[i].name;
+	return NULL;
+}
+
 static int
 decode(struct image *im, const void *p, size_t n, enum decode_mode mode, const char *name)
 {
 	static const unsigned char png[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
 	static const unsigned char jpeg[3] = { 0xff, 0xd8, 0xff };
+	const char *other;
 
 	*im = (struct image){ 0 };
 	if (n >= sizeof(png) && memcmp(p, png, sizeof(png)) == 0)
@@ -72,7 +116,9 @@ decode(struct image *im, const void *p, size_t n, enum decode_mode mode, const c
 		return jpeg_decode(im, p, n, mode, name);
 	if (!n)
 		return err("%s: is empty", name);
-	return err("%s: is neither PNG nor JPEG", name);
+	other = other_format(p, n);
+	return err("%s: is neither PNG nor JPEG%s%s", name, other ? ", but " : "",
+	    other ? other : "");
 }
 
 static int
@@ -83,7 +129,7 @@ read_file(struct image *im, const char *path, enum decode_mode mode)
 	int r;
 
 	*im = (struct image){ 0 };
-	if (file_read(path, FILE_LIMIT, &p, &n))
+	if (file_read_regular(path, FILE_LIMIT, &p, &n))
 		return -1;
 	r = decode(im, p, n, mode, path);
 	free(p);

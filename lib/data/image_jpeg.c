@@ -25,6 +25,7 @@ struct job {
 	const unsigned char *p;
 	size_t n;
 	struct image *im;
+	bool scanning;      /* the header is behind us */
 	unsigned char *row; /* of a CMYK image */
 	/* writing */
 	struct jpeg_compress_struct out;
@@ -39,7 +40,9 @@ struct job {
 static _Noreturn void
 fail(struct job *j, const char *why)
 {
-	if (j->name)
+	if (j->name && strncmp(why, "Unsupported", 11) == 0)
+		err("%s: a JPEG of a kind that is not read: %s", j->name, why);
+	else if (j->name)
 		err("%s: damaged JPEG: %s", j->name, why);
 	else
 		err("JPEG: %s", why);
@@ -56,10 +59,15 @@ on_error(j_common_ptr c)
 }
 
 /* libjpeg invents pixels where the file is damaged and calls it a warning. Two warnings are only
- * about versions; the rest mean that the pixels are not those that were written. */
+ * about versions, and what stands between the segments before the first scan is passed over; the
+ * rest mean that the pixels are not those that were written. */
 static void
 on_message(j_common_ptr c, int level)
 {
+	struct job *j = c->client_data;
+
+	if (c->err->msg_code == JWRN_EXTRANEOUS_DATA && !j->scanning)
+		return;
 	if (level < 0 && c->err->msg_code != JWRN_JFIF_MAJOR &&
 	    c->err->msg_code != JWRN_ADOBE_XFORM)
 		on_error(c);
@@ -123,6 +131,7 @@ read_pixels(struct job *j)
 	struct image *im = j->im;
 	size_t row = (size_t)im->w * (size_t)im->c;
 
+	j->scanning = true;
 	jpeg_start_decompress(&j->in);
 	if (j->in.output_width != (unsigned)im->w || j->in.output_height != (unsigned)im->h ||
 	    j->in.output_components != (j->row ? 4 : im->c))

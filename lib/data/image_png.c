@@ -5,6 +5,7 @@
 
 #include <png.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct job {
 	png_infop info;
 	jmp_buf jump;
 	const char *name;
+	char warned[128]; /* libpng's last warning */
 	/* reading */
 	const unsigned char *p;
 	size_t n, at;
@@ -34,6 +36,9 @@ on_error(png_structp png, png_const_charp why)
 {
 	struct job *j = png_get_error_ptr(png);
 
+	/* what is wrong with the header is only in the warning before */
+	if (strcmp(why, "Invalid IHDR data") == 0 && j->warned[0])
+		why = j->warned;
 	if (j->name)
 		err("%s: damaged PNG: %s", j->name, why);
 	else
@@ -46,8 +51,11 @@ on_error(png_structp png, png_const_charp why)
 static void
 on_warning(png_structp png, png_const_charp why)
 {
+	struct job *j = png_get_error_ptr(png);
+
 	if (strstr(why, "incorrect data check"))
 		on_error(png, why);
+	snprintf(j->warned, sizeof(j->warned), "%s", why);
 }
 
 /* Runs a step that may longjmp: 0, or -1 with its message. */
@@ -76,7 +84,8 @@ read_header(struct job *j)
 {
 	png_set_read_fn(j->png, j, read_bytes);
 	png_set_crc_action(j->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-	png_set_user_limits(j->png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
+	/* image_check_size says what is too large, before anything is allocated */
+	png_set_user_limits(j->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
 	/* profiles, texts and the like are not looked into: what is odd in them does no harm */
 	png_set_keep_unknown_chunks(j->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
 	png_read_info(j->png, j->info);

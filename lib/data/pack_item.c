@@ -86,7 +86,7 @@ file_load(struct pack_file *f, const char *path)
 {
 	struct image head;
 
-	if (file_read(path, FILE_MOST, &f->p, &f->n) ||
+	if (file_read_regular(path, FILE_MOST, &f->p, &f->n) ||
 	    image_decode_header(&head, f->p, f->n, path))
 		return -1;
 	f->jpeg = (unsigned char)f->p[0] == 0xff;

@@ -62,7 +62,7 @@ prepare(struct work *w, struct slot *slot)
 	size_t n;
 	int rc;
 
-	if (file_read(path, FILE_MAX, &bytes, &n))
+	if (file_read_regular(path, FILE_MAX, &bytes, &n))
 		return -1;
 	if (w->cache) {
 		float *v = xmalloc(floats(w) * sizeof(*v));

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -213,9 +214,10 @@ a_size_is_checked_before_memory_is_taken(void **state)
 		const char *why;
 	} t[] = {
 		{ 65535, 65535, "too many" },
-		{ 0x7fffffff, 1, "damaged" },
+		{ 100000, 100000, "100000 x 100000 pixels are too many" },
+		{ 0x7fffffff, 1, "too many" },
 		{ 16384, 16384, "truncated" }, /* allowed, but 2.8 kB of data cannot hold it */
-		{ 0, 5, "damaged" },
+		{ 0, 5, "damaged PNG: Image width is zero in IHDR" },
 	};
 	char *p;
 	size_t n;
@@ -281,6 +283,22 @@ the_checksum_of_the_pixels_counts(void **state)
 static void
 what_is_no_image_is_told(void **state)
 {
+	static const struct {
+		size_t at, n;
+		const char *bytes, *what;
+	} others[] = {
+		{ 0, 8, "II*\0\x08\0\0\0", ", but TIFF" },
+		{ 0, 4, "MM\0*", ", but TIFF" },
+		{ 0, 6, "GIF89a", ", but GIF" },
+		{ 0, 12, "RIFF\1\0\0\0WEBP", ", but WebP" },
+		{ 0, 12, "RIFF\1\0\0\0WAVE", "" },
+		{ 0, 10, "BM\1\0\0\0\0\0\0\0", ", but BMP" },
+		{ 0, 10, "BMx, no bmp", "" },
+		{ 128, 4, "DICM", ", but DICOM" },
+		{ 344, 4, "n+1\0", ", but NIfTI" },
+		{ 0, 42, "version https://git-lfs.github.com/spec/v1", ", but a Git LFS pointer" },
+		{ 0, 15, "<!DOCTYPE html>", ", but HTML" },
+	};
 	struct image im;
 
 	(void)state;
@@ -288,9 +306,76 @@ what_is_no_image_is_told(void **state)
 	assert_string_equal(errmsg(), "a.png: is neither PNG nor JPEG");
 	assert_int_equal(image_decode(&im, "", 0, 0, 0, "a.png"), -1);
 	assert_string_equal(errmsg(), "a.png: is empty");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char p[348] = "", want[128];
+
+		memcpy(p + others[i].at, others[i].bytes, others[i].n);
+		snprintf(want, sizeof(want), "a.png: is neither PNG nor JPEG%s", others[i].what);
+		assert_int_equal(image_decode(&im, p, sizeof(p), 0, 0, "a.png"), -1);
+		assert_string_equal(errmsg(), want);
+		/* no reading past the end */
+		must_fail(p, others[i].at + others[i].n - 1, "a.png", i);
+	}
 	assert_int_equal(image_read(&im, "no/such.png", 0, 0), -1);
 	assert_non_null(strstr(errmsg(), "no/such.png"));
 	assert_int_equal(image_read(&im, "tests", 0, 0), -1);
+}
+
+/* A pipe that nobody writes into would be waited for without end. */
+static void
+a_pipe_is_no_image(void **state)
+{
+	char dir[] = "/tmp/phantom-image.XXXXXX", path[64], want[128];
+	struct image im;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.png", dir);
+	snprintf(want, sizeof(want), "%s: is a pipe or device, not a file", path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(image_read(&im, path, 0, 0), -1);
+	assert_string_equal(errmsg(), want);
+	assert_int_equal(image_read_labels(&im, path), -1);
+	assert_int_equal(image_header(&im, path), -1);
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(image_read(&im, "/dev/null", 0, 0), -1);
+}
+
+/* Kinds of JPEG that libjpeg does not read are not called damaged; bytes between the segments
+ * before the pixels do no harm. */
+static void
+odd_jpegs(void **state)
+{
+	struct image a, b;
+	char *p, *q;
+	size_t n, at = 2;
+
+	(void)state;
+	load("rgb.jpg", &p, &n);
+	assert_int_equal(image_decode(&a, p, n, 0, 0, "a.jpg"), 0);
+	q = malloc(n + 3);
+	memcpy(q, p, 20);
+	memset(q + 20, 0, 3);
+	memcpy(q + 23, p + 20, n - 20);
+	/* JFIF's segment is 2 + 16 bytes from byte 2 */
+	assert_int_equal((unsigned char)q[23], 0xff);
+	assert_int_equal(image_decode(&b, q, n + 3, 0, 0, "b.jpg"), 0);
+	assert_memory_equal(a.data, b.data, (size_t)a.w * (size_t)a.h * (size_t)a.c);
+	image_release(&a);
+	image_release(&b);
+	while (p[at + 1] != '\xc0')
+		at += 2 + (size_t)((unsigned char)p[at + 2] << 8 | (unsigned char)p[at + 3]);
+	p[at + 4] = 12;
+	must_fail(p, n, "a.jpg", 12);
+	assert_string_equal(errmsg(), "a.jpg: a JPEG of a kind that is not read: "
+	    "Unsupported JPEG data precision 12");
+	p[at + 4] = 8;
+	p[at + 1] = '\xc3';
+	must_fail(p, n, "a.jpg", 3);
+	assert_non_null(strstr(errmsg(), "of a kind that is not read"));
+	free(p);
+	free(q);
 }
 
 /* A picture in which every sample differs from its neighbours. */
@@ -576,6 +661,8 @@ main(void)
 		cmocka_unit_test(a_jpegs_size_is_checked_too),
 		cmocka_unit_test(the_checksum_of_the_pixels_counts),
 		cmocka_unit_test(what_is_no_image_is_told),
+		cmocka_unit_test(a_pipe_is_no_image),
+		cmocka_unit_test(odd_jpegs),
 		cmocka_unit_test(png_gives_back_what_it_took),
 		cmocka_unit_test(jpeg_comes_close_to_what_it_took),
 		cmocka_unit_test(files_are_written_by_their_extension),
