@@ -58,6 +58,12 @@ like 'is bad' "$(cat stderr)" '*a name of more than 220 bytes'
 head -c 100 shapes/1_image.png >short.png
 printf '{"file_name":"short.png"}\n' >short.jsonl
 rc 1 'a truncated image that must be resized is bad' archc --size 8 -o short short.jsonl
+mkfifo pipe.png
+: >pipe.png &
+printf '{"file_name":"pipe.png"}\n' >pipe.jsonl
+rc 1 'a pipe for an image is bad, and is not waited for' archc -o pipe pipe.jsonl
+kill $!
+is 'which is told' "$(cat stderr)" 'archc: pipe.jsonl:1: 0-0: pipe.png: is a pipe or device, not a file'
 printf '{"file_name":"wide.png","mask_rle":%s,"width":%s,"height":2}\n' '"13 1"' 6 '"1 1"' 5 '[1]' 6 >rle.jsonl
 rc 1 'run lengths that do not fit' archc --size 2 -o rle rle.jsonl
 is 'are bad' "$(wc -l <stderr; wc -c <rle/metadata.jsonl)" '3

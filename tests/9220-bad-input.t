@@ -111,6 +111,15 @@ for f in constant mixed one; do
 	said 0 0 - "segrun: $f" '' "segrun -q -m run/best -o seg-$f $f.jsonl"
 done
 
+gray wide.png 20000 1 0
+gray tall.png 1 20000 0
+for f in wide tall; do
+	echo "{\"file_name\":\"$f.png\",\"mask_file_name\":\"$f.png\"}"
+done >thin.jsonl
+said 2 1 0 'segtrain: images that have no size in common' 'segtrain: images that keep their sizes would share one of 20000 x 20000 *' \
+    "segtrain -q $net -o thin --max-steps 1 thin.jsonl"
+said 0 0 - 'segtrain: unless they are given one' '' "segtrain -q $net -o thin --image-size 32x32 --max-steps 1 thin.jsonl"
+
 # ---- features
 # shellcheck disable=SC2086
 embed -q $dino -o s.npy s.jsonl >se.jsonl && embed -q $clip --inline s.jsonl >other.jsonl &&

@@ -30,6 +30,7 @@ struct src_layer {
 	size_t rest_len;
 	uint64_t out;         /* bytes given so far */
 	size_t len;           /* bytes in buf */
+	size_t last;          /* and of the last block that was not empty: an end leaves it there */
 	bool ready;           /* buf was filled ahead and not yet given out */
 	char *failed;         /* the message of a fault met behind bytes that were still good */
 	enum src_fault fault; /* and what it was */
@@ -85,6 +86,7 @@ refill(struct src *s, struct src_layer *l)
 		s->fault = SRC_FINE;
 	}
 	l->out += l->len;
+	l->last = l->len ? l->len : l->last;
 	/* each layer for itself: one that gives nothing may stand on one that gives without end */
 	if (l->below && src_over(&s->limits, l->out, s->size))
 		return fault(s, SRC_LIMIT);
@@ -269,6 +271,45 @@ fault_of(const char *message)
 	return SRC_DAMAGED;
 }
 
+/* libarchive's message about a filter becomes ours; -1. */
+static int
+filter_err(struct src *s, struct src_layer *l, bool ours)
+{
+	const char *name = archive_filter_name(l->a, 0); /* NULL if it did not even begin */
+
+	src_err(l->a);
+	if (ours)
+		s->fault = fault_of(errmsg());
+	if (ours && s->fault == SRC_TRUNCATED)
+		err("truncated");
+	return name ? err_prefix("%s", name) : -1;
+}
+
+/* Behind the compressed data: what is there is read to the end, as the layers below have checksums
+ * too, and is told of unless it only fills up a block. */
+static int
+filter_end(struct src *s, struct src_layer *l)
+{
+	uint64_t used = (uint64_t)archive_filter_bytes(l->a, -1);
+	struct src_layer *b = l->below;
+	int code = archive_filter_code(l->a, 0);
+	/* the others have no end, or stand in text that goes on */
+	bool look = code == ARCHIVE_FILTER_BZIP2 || code == ARCHIVE_FILTER_LZ4 ||
+	    code == ARCHIVE_FILTER_LZIP || code == ARCHIVE_FILTER_LZMA;
+
+	l->ended = true;
+	do {
+		uint64_t left = b->out > used ? b->out - used : 0;
+
+		for (size_t n = left < b->last ? (size_t)left : b->last; look && n; n--)
+			s->garbage = s->garbage || b->buf[b->last - n];
+		used = b->out;
+		if (b->len && next(s, b))
+			return -1;
+	} while (b->len);
+	return 0;
+}
+
 static int
 fill_filter(struct src *s, struct src_layer *l)
 {
@@ -285,15 +326,11 @@ fill_filter(struct src *s, struct src_layer *l)
 			    &at);
 			n = l->rest_len;
 		}
-		if (r == ARCHIVE_EOF) {
-			l->ended = true;
-			break;
-		}
+		if (r == ARCHIVE_EOF)
+			return filter_end(s, l);
 		if (r != ARCHIVE_OK) {
 			l->rest_len = 0;
-			src_err(l->a);
-			err_prefix("%s", archive_filter_name(l->a, 0));
-			return s->fault != below ? -1 : fault(s, fault_of(errmsg()));
+			return filter_err(s, l, s->fault == below);
 		}
 		if (n > sizeof(l->buf) - l->len)
 			n = sizeof(l->buf) - l->len;
@@ -345,11 +382,8 @@ open_filter(struct src *s)
 	if (!r)
 		r = archive_read_next_header(l->a, &e);
 	l->ended = r == ARCHIVE_EOF;
-	if (r < ARCHIVE_WARN) {
-		if (s->fault == SRC_FINE)
-			s->fault = SRC_DAMAGED;
-		return src_err(l->a);
-	}
+	if (r < ARCHIVE_WARN)
+		return filter_err(s, l, s->fault == SRC_FINE);
 	return 0;
 }
 

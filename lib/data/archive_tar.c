@@ -34,6 +34,15 @@ tar_special(int type)
 	return type && strchr("xgXLKNV", type);
 }
 
+/* The header of a member whose special headers are lost, so that it is not taken. */
+static void
+say_orphan(struct unpack *u, const unsigned char *b)
+{
+	sb_clear(&u->p);
+	sb_put(&u->p, b, strnlen((const char *)b, 100));
+	unpack_say(u, LOG_BAD, u->p.s, "the header that completes its own is damaged");
+}
+
 bool
 tar_find(struct unpack *u, uint64_t *from, bool first, bool orphan)
 {
@@ -65,12 +74,38 @@ tar_find(struct unpack *u, uint64_t *from, bool first, bool orphan)
 				goto out;
 			first = false;
 			found = tar_header(b) && !orphan;
-			orphan = orphan && !(tar_header(b) && !tar_special(b[156]));
+			if (orphan && tar_header(b) && !tar_special(b[156])) {
+				say_orphan(u, b);
+				orphan = false;
+			}
 			if (!found)
 				*from += TAR_BLOCK;
 		}
 	}
 out:
+	src_close(&s);
+	return found;
+}
+
+bool
+stream_look(struct unpack *u, uint64_t at, size_t most, struct sb *name)
+{
+	struct src_limits l = unpack_limits(u);
+	const void *p;
+	struct src s;
+	bool found = false;
+	size_t n;
+
+	if (src_open(&s, u->file, &l))
+		return false;
+	if (!src_skip(&s, at) && !src_read(&s, &p, &n) && n <= most) {
+		const char *c = p;
+
+		/* zeros and line ends fill up what is left of a block */
+		for (size_t i = 0; i < n; i++)
+			found = found || (c[i] && c[i] != '\n');
+		sb_put(name, c, strnlen(c, n < 100 ? n : 100));
+	}
 	src_close(&s);
 	return found;
 }

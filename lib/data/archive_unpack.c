@@ -21,8 +21,11 @@ enum {
 	TAR_BLOCK = 512,
 	AGAIN_MAX = 100, /* times that an archive is opened anew behind a damaged place */
 	/* what a member may take in a stream besides its bytes: headers of the longest names */
-	MEMBER_OVERHEAD = 8192
+	MEMBER_OVERHEAD = 8192,
+	AR_MAGIC = 8,
+	AR_HEADER = 60
 };
+#define BYTES_BEHIND "bytes after its end are left out"
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -32,6 +35,10 @@ struct reader {
 	struct src src;
 	bool streamed;  /* read through src: compressed, or from an offset */
 	uint64_t from;  /* bytes of the stream passed over */
+	uint64_t fed;   /* bytes that libarchive was given behind those, if streamed */
+	const unsigned char *last; /* the last of them, while they stand in src's buffer */
+	size_t last_len;
+	bool rest;      /* bytes that mean something stand behind the archive's end */
 	uint64_t bad;   /* where in the stream a header was bad */
 	bool behind;    /* read from behind a bad member, none good since */
 	bool orphan;    /* it was a special one, so that the member behind it lacks it */
@@ -64,6 +71,11 @@ feed(struct archive *a, void *ctx, const void **p)
 			r->fault = xstrdup(errmsg());
 		return 0;
 	}
+	if (n) {
+		r->last = *p;
+		r->last_len = n;
+	}
+	r->fed += n;
 	return (la_ssize_t)n;
 }
 
@@ -219,12 +231,12 @@ single(struct unpack *u, bool plain)
 	int r;
 
 	name_utf8(&e.member, name);
-	r = member_path(&e.path, name) ||
+	r = member_path(&e.path, name) || (!e.path.len && err("empty name")) ||
 	    (plain ? src_open_plain(&s, u->file) : src_open(&s, u->file, &l));
 	if (!r) {
 		r = plain_file(u, &s, e.path.s, &e.size);
 		if (s.garbage)
-			unpack_say(u, LOG_WARN, NULL, "bytes after its end are left out");
+			unpack_say(u, LOG_WARN, NULL, BYTES_BEHIND);
 		src_close(&s);
 	}
 	if (r) {
@@ -274,6 +286,8 @@ bad_header(struct reader *r, const char *member, int status)
 		r->orphan = tar_special(type);
 		if (!member || !*member)
 			member = u->p.s;
+		/* it may have given up in the middle of a block */
+		r->bad -= r->bad % TAR_BLOCK;
 	}
 	src_err(a);
 	/* behind a member that was cut off nothing was to be expected */
@@ -313,7 +327,10 @@ one(struct reader *r, struct archive_entry *e, const char *name)
 		if (le.path.len)
 			log_put(u->log, &le);
 	} else {
-		say_bad(r, name, errmsg());
+		char number[32];
+
+		snprintf(number, sizeof(number), "member %" PRIu64, u->members);
+		say_bad(r, name && *name ? name : number, errmsg());
 		if (u->over || *u->stop)
 			step = STEP_END;
 		else if (fatal)
@@ -322,6 +339,98 @@ one(struct reader *r, struct archive_entry *e, const char *name)
 	sb_release(&le.path);
 	sb_release(&le.member);
 	return step;
+}
+
+static bool
+any_byte(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i])
+			return true;
+	return false;
+}
+
+/* Is there a byte that is not zero behind byte `at` of the file? */
+static bool
+any_behind(const char *path, uint64_t at)
+{
+	unsigned char b[1 << 16];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool found = false;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while (!found && (n = pread(fd, b, sizeof(b), (off_t)at)) > 0) {
+		found = any_byte(b, (size_t)n);
+		at += (uint64_t)n;
+	}
+	close(fd);
+	return found;
+}
+
+/* libarchive takes part of a header for the end, and looks at nothing behind the end of a tar. */
+static void
+look_at_end(struct reader *r)
+{
+	struct unpack *u = r->u;
+	int format = archive_format(r->a) & ARCHIVE_FORMAT_BASE_MASK;
+	uint64_t at = (uint64_t)archive_read_header_position(r->a);
+	uint64_t all = r->streamed ? r->fed : u->size, left, rest;
+	bool tar = format == ARCHIVE_FORMAT_TAR;
+
+	if ((!tar && format != ARCHIVE_FORMAT_AR) || r->fault)
+		return;
+	if (!tar && !at)
+		at = AR_MAGIC;
+	left = all > at ? all - at : 0;
+	if (left && left < (tar ? TAR_BLOCK : AR_HEADER)) {
+		sb_clear(&u->p);
+		if (stream_look(u, r->from + at, (size_t)left, &u->p))
+			say_bad(r, tar ? u->p.s : NULL, "cut off in a header");
+	} else if (tar && left) {
+		/* what libarchive was given and did not take, as far as it is still there */
+		rest = left - TAR_BLOCK < r->last_len ? left - TAR_BLOCK : r->last_len;
+		r->rest = r->streamed
+		    ? any_byte(r->last + (r->last_len - rest), (size_t)rest)
+		    : any_behind(u->file, at + TAR_BLOCK);
+		if (r->rest && !r->streamed)
+			unpack_say(u, LOG_WARN, NULL, BYTES_BEHIND);
+	}
+}
+
+/* A zip file without the record that ends its directory was cut off there. */
+static void
+look_for_directory(struct reader *r)
+{
+	static const unsigned char mark[4] = { 'P', 'K', 5, 6 };
+	enum { RECORD = 22, TAIL = RECORD + 65535 }; /* with the longest comment */
+	uint64_t from = r->u->size > TAIL ? r->u->size - TAIL : 0;
+	unsigned char *b = xmalloc(TAIL);
+	int fd = open(r->u->file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, b, TAIL, (off_t)from);
+	bool found = n < 0;
+
+	for (ssize_t i = 0; !found && i + RECORD <= n; i++)
+		found = memcmp(b + i, mark, sizeof(mark)) == 0;
+	if (fd >= 0)
+		close(fd);
+	free(b);
+	if (!found)
+		unpack_say(r->u, LOG_BAD, NULL,
+		    "its directory is cut off: members are taken as they stand");
+}
+
+/* What libarchive would have us pass over, and yet means that the member is not what was packed. */
+static const char *
+doubt(const struct reader *r, int status)
+{
+	const char *s = status == ARCHIVE_WARN ? archive_error_string(r->a) : NULL;
+
+	if (s && strstr(s, "malformed pax"))
+		return "the header that completes its own is damaged";
+	/* sizes or checksums of a zip's directory and of the header before the member */
+	return s && strncmp(s, "Inconsistent ", 13) == 0 ? s : NULL;
 }
 
 static const char *
@@ -343,9 +452,14 @@ members(struct reader *r, uint64_t skip, uint64_t *done)
 	while (step == STEP_ON) {
 		struct archive_entry *e = NULL;
 		int status = archive_read_next_header(r->a, &e);
+		const char *why;
 
-		if (*r->u->stop || status == ARCHIVE_EOF)
+		if (*r->u->stop)
 			return STEP_END;
+		if (status == ARCHIVE_EOF) {
+			look_at_end(r);
+			return STEP_END;
+		}
 		if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
 			if (!lost || status == ARCHIVE_FATAL)
 				step = bad_header(r, entry_name(e), status);
@@ -356,8 +470,10 @@ members(struct reader *r, uint64_t skip, uint64_t *done)
 		if ((*done)++ < skip)
 			continue;
 		r->behind = false;
-		if (r->orphan)
-			say_bad(r, entry_name(e), "the header that completes its own is damaged");
+		why = r->orphan ? "the header that completes its own is damaged"
+		    : doubt(r, status);
+		if (why)
+			say_bad(r, entry_name(e), why);
 		else
 			step = one(r, e, entry_name(e));
 		r->orphan = false;
@@ -371,9 +487,12 @@ drain(struct reader *r)
 	const void *p;
 	size_t n = 1;
 
-	while (!r->fault && n && !*r->u->stop)
+	while (!r->fault && n && !*r->u->stop) {
 		if (src_read(&r->src, &p, &n))
 			r->fault = xstrdup(errmsg());
+		else
+			r->rest = r->rest || any_byte(p, n);
+	}
 }
 
 /* What stands behind the last member is read too: the checksum of the whole comes last. */
@@ -382,9 +501,11 @@ verify(struct reader *r)
 {
 	struct unpack *u = r->u;
 
+	bool tar = (archive_format(r->a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+
 	drain(r);
-	if (r->src.garbage)
-		unpack_say(u, LOG_WARN, NULL, "bytes after its end are left out");
+	if (r->src.garbage || (tar && r->rest))
+		unpack_say(u, LOG_WARN, NULL, BYTES_BEHIND);
 	/* all members came out, and yet the stream is not what was packed */
 	u->withdrawn = r->src.fault == SRC_CHECKSUM || (r->src.fault == SRC_DAMAGED && !r->told);
 	if (r->fault && !r->told)
@@ -472,6 +593,9 @@ archive(struct unpack *u)
 		}
 		if (step == STEP_END && !other && r.streamed && !u->over)
 			verify(&r);
+		else if (step == STEP_END && !u->bad && !*u->stop &&
+		    (archive_format(r.a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP)
+			look_for_directory(&r);
 		reader_close(&r);
 		if (step == STEP_END)
 			return;

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t
+pixels_of(const struct seg_view *v)
+{
+	return (size_t)v->w * (size_t)v->h;
+}
+
 static int
 round_up(int x, int unit)
 {
@@ -40,6 +46,11 @@ seg_view_init(struct seg_view *v, struct seg_data *d, int split, const struct au
 	}
 	v->w = round_up(w, unit);
 	v->h = round_up(h, unit);
+	/* images of odd shapes may need more than any of them has */
+	if (pixels_of(v) > IMAGE_MAX_PIXELS)
+		die("images that keep their sizes would share one of %d x %d pixels, more than %d "
+		    "in all: --image-size or --crop make them smaller", v->w, v->h,
+		    IMAGE_MAX_PIXELS);
 }
 
 void
@@ -48,12 +59,6 @@ seg_view_release(struct seg_view *v)
 	free(v->item);
 	free(v->id);
 	*v = (struct seg_view){ 0 };
-}
-
-static size_t
-pixels_of(const struct seg_view *v)
-{
-	return (size_t)v->w * (size_t)v->h;
 }
 
 /* A sample is the image, float [h][w][c], then its mask: uint8_t [h][w], or float

@@ -87,7 +87,7 @@ struct seg_view {
 	size_t n;
 	int w, h;                      /* of a sample: a multiple of `unit` */
 };
-/* unit: 2^depth of the net. */
+/* unit: 2^depth of the net. Ends the program if the size is beyond IMAGE_MAX_PIXELS. */
 void seg_view_init(struct seg_view *, struct seg_data *, int split, const struct augment *,
     uint64_t seed, int unit);
 void seg_view_release(struct seg_view *);
