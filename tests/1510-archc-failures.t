@@ -63,7 +63,7 @@ mkfifo pipe.png
 printf '{"file_name":"pipe.png"}\n' >pipe.jsonl
 rc 1 'a pipe for an image is bad, and is not waited for' archc -o pipe pipe.jsonl
 kill $!
-is 'which is told' "$(cat stderr)" 'archc: pipe.jsonl:1: 0-0: pipe.png: is a pipe or device, not a file'
+is 'which is told' "$(cat stderr)" 'archc: pipe.jsonl:1: pipe.png: pipe.png: is a pipe or device, not a file'
 printf '{"file_name":"wide.png","mask_rle":%s,"width":%s,"height":2}\n' '"13 1"' 6 '"1 1"' 5 '[1]' 6 >rle.jsonl
 rc 1 'run lengths that do not fit' archc --size 2 -o rle rle.jsonl
 is 'are bad' "$(wc -l <stderr; wc -c <rle/metadata.jsonl)" '3

@@ -24,8 +24,8 @@ struct src_limits unpack_limits(const struct unpack *);
 /* The block at byte `at`: its type (0 if there is none); what it has as a name is appended; whether
  * it is a sound header. */
 int tar_look(struct unpack *, uint64_t at, struct sb *name, bool *sound);
-/* At byte `at` of the unpacked stream, are there at most `most` bytes, and some that mean something?
- * What may be a name there is appended. */
+/* At byte `at` of the unpacked stream, are there at most `most` bytes, and not just filling? What
+ * may be a name there is appended. */
 bool stream_look(struct unpack *, uint64_t at, size_t most, struct sb *name);
 /* Types of headers that tell of the member whose header follows: pax's, GNU's and Solaris's. */
 bool tar_special(int type);
