@@ -1,8 +1,8 @@
 /*
  * One backward pass of the U-Net of SD 1.5 or 2.1 at full size against diffusers'
  * (diffusers/fullsize of a golden set: train.safetensors, train_grads.json): loss, prediction, some
- * gradients in full, the norm of every one. It takes 8 GB and most of a minute; FULLSIZE without the
- * word train leaves it out. Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms
+ * gradients in full, the norm of every one. It takes 8 GB and most of a minute; FULLSIZE without
+ * the word train leaves it out. Observed: prediction 3.2e-6, loss 8.5e-8, gradients 6.2e-6, norms
  * 1.5e-6, norm of the whole 6.7e-7.
  */
 #include "fullsize.h"
