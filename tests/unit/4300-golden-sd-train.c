@@ -1,5 +1,5 @@
 /*
- * Training runs of a golden set (diffusers/train) against diffusers' own: ten batches each, with
+ * Training runs of a golden set (diffusers/train) against diffusers' own: some batches each, with
  * accumulation, min-SNR weights, v prediction, prior preservation, running means. What there is to
  * run stands in runs.json: losses, gradients' norms, every gradient of the first step, the weights
  * at the end.
@@ -8,10 +8,10 @@
  * worst norm 5.3e-6), norms before clipping 7.4e-6, updates 8.7e-5, largest difference of a weight
  * 6.7e-6.
  */
-#include "gold.h"
+#include "gold_set.h"
 
 #include "model/lora.h"
-#include "model/pipeline.h"
+#include "model/sd_files.h"
 #include "model/sd_step.h"
 #include "nn/schedule.h"
 
@@ -29,7 +29,12 @@ static struct {
 	int *t;                     /* [batches][n] */
 } data;
 
-static struct pipeline model;
+static struct {
+	struct sd_files files;
+	struct unet unet;
+	struct clip text;
+	struct noise_config noise;
+} model;
 static struct noise_schedule schedule;
 
 static void
@@ -431,18 +436,16 @@ run(const struct json *j, int r, const char *name)
 	static const struct optim_conf adamw = { .kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.999,
 		.eps = 1e-8, .weight_decay = 1e-2 };
 	struct sd_step s = settings(j, r, name);
-	struct weights w0;
+	const struct safetensors *w0 = &model.files.net[SD_UNET].st;
 	double loss = 0, norm = 0, parts = 0;
 	bool prior = s.loss.prior_weight > 0, low = strncmp(name, "lora", 4) == 0;
-	char *path = path_join(root, "model/unet"), *init = path_join(root, "train/lora_init"),
-	     *step0;
+	char *init = path_join(root, "train/lora_init"), *step0, *path;
 	const struct params *net[SD_NETS] = { [SD_UNET] = &model.unet.ps };
 	struct lora_file first;
 	struct lora lora;
 	int updates = 0;
 
-	if (weights_open(&w0, path, "diffusion_pytorch_model", NULL) ||
-	    params_load(&model.unet.ps, &w0.st, "", 0))
+	if (params_load(&model.unet.ps, w0, "", 0))
 		die("%s", errmsg());
 	/* a network with low-rank changes stays as it is */
 	params_freeze(&model.unet.ps, "", low);
@@ -483,7 +486,6 @@ run(const struct json *j, int r, const char *name)
 	if (prior)
 		gold_check("instance and prior losses", parts, 1e-5);
 	gold_check("gradient norms", norm, 1e-4);
-	free(path);
 	if (low) {
 		path = xasprintf("train/%s_step10", name);
 		lora_update(path, &lora, &first);
@@ -492,18 +494,17 @@ run(const struct json *j, int r, const char *name)
 		free(path);
 	}
 	path = file_of(name, "weights_step10");
-	update(path, "weights", &model.unet.ps, &w0.st);
+	update(path, "weights", &model.unet.ps, w0);
 	final_norms(j, r, &model.unet.ps);
 	if (s.ema_decay > 0) {
 		free(path);
 		path = file_of(name, "ema_step10");
 		ema_swap(&s.ema);
-		update(path, "running means", &model.unet.ps, &w0.st);
+		update(path, "running means", &model.unet.ps, w0);
 		ema_swap(&s.ema);
 	}
 	gold_done(name);
 	sd_step_release(&s);
-	weights_close(&w0);
 	free(path);
 	free(init);
 }
@@ -543,6 +544,26 @@ schedules(const struct json *j, int v, const char *name)
 	arena_release(&mem);
 }
 
+static void
+model_open(void)
+{
+	char *path = path_join(root, "model"), *text;
+	struct json j;
+
+	if (sd_files_open(&model.files, path, &(struct sd_sources){ 0 }) ||
+	    unet_init(&model.unet, &model.files.cfg.unet, F32, true) ||
+	    clip_init(&model.text, &model.files.cfg.text, F32, false) ||
+	    params_load(&model.text.ps, &model.files.net[SD_TEXT].st, "", PARAMS_LIST))
+		die("%s", errmsg());
+	free(path);
+	path = path_join(root, "model/scheduler/scheduler_config.json");
+	if (json_read_file(&j, &text, path) || noise_config_get(&model.noise, &j, 0))
+		die("%s", errmsg());
+	json_release(&j);
+	free(text);
+	free(path);
+}
+
 int
 main(void)
 {
@@ -550,14 +571,10 @@ main(void)
 	struct json j;
 	char *text, *path;
 
-	if (!(root = gold_open("diffusers")))
+	if (!(root = gold_open_or_copy("diffusers")))
 		return 0;
 	gpu_open(NULL);
-	path = path_join(root, "model");
-	if (pipeline_open(&model, path,
-	    &(struct pipeline_opts){ .parts = 1 << SD_TEXT | 1 << SD_UNET, .train = 1 << SD_UNET }))
-		die("%s", errmsg());
-	free(path);
+	model_open();
 	noise_schedule_init(&schedule, &model.noise);
 	read_batches();
 	path = path_join(root, "train/runs.json");
@@ -572,7 +589,9 @@ main(void)
 			schedules(&j, k + 1, name);
 	}
 	noise_schedule_release(&schedule);
-	pipeline_close(&model);
+	unet_release(&model.unet);
+	clip_release(&model.text);
+	sd_files_close(&model.files);
 	json_release(&j);
 	arena_release(&mem);
 	free(text);
