@@ -165,6 +165,14 @@ sed -i 's/"act_fn": "silu"/"act_fn": "silu", "dual_cross_attention": false, "onl
 sed -i 's/"scaling_factor": 0.18215/"scaling_factor": 0.2031258471, "latents_mean": null, "force_upcast": true/' keys/vae/config.json
 rc 0 'settings that say what is so anyway' mkmodel --convert -o said keys
 is 'the scale of latents in all its digits' "$(grep -c '"scaling_factor": 0.2031258471,' said/vae/config.json)" 1
+cp -r m named
+mv named/unet/diffusion_pytorch_model.safetensors named/unet/diffusion_pytorch_model.non_ema.safetensors
+mv named/text_encoder/model.safetensors named/text_encoder/pytorch_model.safetensors
+rc 0 'weights of other names' mkmodel --convert -o plain named
+ok 'are the same' same_weights m plain
+cp named/unet/diffusion_pytorch_model.non_ema.safetensors named/unet/diffusion_pytorch_model.ema.safetensors
+rc 2 'two of them' mkmodel --convert -o nope named
+like 'are one too many' "$(cat stderr)" '*no diffusion_pytorch_model.safetensors there*'
 printf 'x' >m.ckpt
 rc 2 'a pickle' mkmodel --info m.ckpt
 like 'is refused with a way' "$(cat stderr)" '*pickled*phantom-models(7)*'

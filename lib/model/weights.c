@@ -5,6 +5,7 @@
 #include "base/intern.h"
 #include "data/json.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,55 @@ try_variant(struct weights *w, const char *dir, const char *stem, const char *va
 	return ret;
 }
 
+static bool
+ends(const char *s, const char *with)
+{
+	size_t n = strlen(s), k = strlen(with);
+
+	return n > k && strcmp(s + n - k, with) == 0;
+}
+
+/* The path of the one file in dir whose name ends so; NULL if there is none, or several. Caller
+ * frees. */
+static char *
+only_one(const char *dir, const char *end)
+{
+	DIR *d = opendir(dir);
+	char *path = NULL;
+	struct dirent *e;
+	int n = 0;
+
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && ends(e->d_name, end) && n++ == 0)
+			path = path_join(dir, e->d_name);
+	if (d)
+		closedir(d);
+	if (n == 1)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Files of whatever name, if there is no choice; returns as try_variant. */
+static int
+try_any(struct weights *w, const char *dir)
+{
+	char *index = only_one(dir, ".safetensors.index.json");
+	char *one = only_one(dir, ".safetensors");
+	int ret = 0;
+
+	weights_init(w, dir);
+	if (one)
+		ret = add_file(w, one) ? -1 : 1;
+	else if (index)
+		ret = add_shards(w, dir, index) ? -1 : 1;
+	if (ret <= 0)
+		weights_close(w);
+	free(one);
+	free(index);
+	return ret;
+}
+
 int
 weights_open(struct weights *w, const char *dir, const char *stem, const char *variant)
 {
@@ -203,6 +253,8 @@ weights_open(struct weights *w, const char *dir, const char *stem, const char *v
 		ret = try_variant(w, dir, stem, variant);
 	for (size_t i = 0; !variant && ret == 0 && i < sizeof(known) / sizeof(*known); i++)
 		ret = try_variant(w, dir, stem, known[i]);
+	if (!variant && ret == 0)
+		ret = try_any(w, dir);
 	if (ret)
 		return ret > 0 ? 0 : -1;
 	for (size_t i = 0; i < sizeof(pickles) / sizeof(*pickles); i++) {
