@@ -168,15 +168,21 @@ add_folder(const char *dir)
 		bool packed = name_is_archive(want.v[i]);
 		struct stat st;
 
-		if (stat(path, &st))
+		bool there = stat(path, &st) == 0;
+
+		if (!there && manifest)
 			die("%s:", path);
-		if (S_ISREG(st.st_mode))
+		/* what cannot be opened is one bad archive of many */
+		if (!there || S_ISREG(st.st_mode)) {
 			add_item((struct unpack_item){ path, NULL, manifest && !packed,
 			    !manifest && !packed });
-		else if (manifest)
+			continue;
+		}
+		if (manifest)
 			die("%s: is no file", path);
-		else
-			free(path);
+		if (!S_ISDIR(st.st_mode))
+			warn("%s: is no file, passed over", path);
+		free(path);
 	}
 	free_names(&want);
 }

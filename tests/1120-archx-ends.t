@@ -1,6 +1,6 @@
 #!/bin/sh
 # archx where archives end too soon, or do not end: headers cut off, directories cut off, bytes behind the
-# end, headers that contradict each other.
+# end, headers that contradict each other; odd names of files and what is odd in folders.
 . "${0%/*}/lib.sh"
 
 tools=$top/tests/archives
@@ -127,6 +127,32 @@ perl -pi -e 'BEGIN { undef $/ } my $at = index $_, "PK\1\2"; substr $_, $at + 24
 x 1 '' 'a: Inconsistent uncompressed size: 5 in central directory, 4 in local header
 b: Inconsistent CRC32 values' odd.zip
 
+# ---- names as pax has them, in UTF-8: composed and not, and no UTF-8
+perl -e '
+	sub header {
+		my ($name, $size, $type, $link) = @_;
+		my $h = pack "a100a8a8a8a12a12a8a1a100a8a247", $name, "0000644\0", "0000000\0", "0000000\0",
+		    sprintf("%011o\0", $size), "14524770400\0", " " x 8, $type, $link, "ustar\00000", "";
+		substr $h, 148, 8, sprintf "%06o\0 ", unpack "%32C*", $h;
+		return $h;
+	}
+	for (["caf\xc3\xa9"], ["cafe\xcc\x81"], ["bad\xff"], ["li\xcc\x81nk", "cafe\xcc\x81"]) {
+		my ($name, $link) = @$_;
+		my $text = "";
+		for (["path", $name], $link ? ["linkpath", $link] : ()) {
+			my $r = " $_->[0]=$_->[1]\n";
+			$text .= (2 + length $r) . $r;
+		}
+		print header("x", length $text, "x", ""), pack("a512", $text), $link ? header("l", 0, 2, "t") :
+		    header("f", 4, 0, "") . pack("a512", "data");
+	}' >unicode.tar
+for f in unicode.tar unicode.tar.gz; do
+	[ -e $f ] || gzip -k unicode.tar
+	x 0 'f 4 bad%FF
+f 4 café
+f 4 café
+l línk -> café' '' $f
+done
 # ---- names of files that are only compressed
 printf x | gzip -c >..gz
 printf x | gzip -c >...gz
@@ -134,6 +160,13 @@ printf x | gzip -c >.gz
 x 1 '' '.: empty name' ..gz
 x 1 '' "..: '..' in the name" ...gz
 x 0 'f 1 .gz' '' .gz
+# ---- a folder in which one name leads nowhere and one is a pipe
+mkdir folder
+cp none.tar folder/z.tar
+ln -s nowhere folder/a.zip
+mkfifo folder/p.tar
+x 1 'f 4 a' 'is no file, passed over
+cannot be opened: No such file or directory' folder
 # ---- a name that cannot be read is told by its place
 printf 'file\\t644\\t4\\ta\nfile\\t644\\t4\\t\nfile\\t644\\t4\\tb\nend\n' | spec tar nameless.tar
 x 1 "$both" 'member 2: its name cannot be read' nameless.tar

@@ -124,6 +124,21 @@ formats(struct archive *a, const struct src *s)
 	archive_read_support_format_zip(a);
 }
 
+/* libarchive converts names to the locale's charset, whatever the user's locale is, and composes what
+ * comes as Unicode. Of a tar it takes the bytes as they are where the charset lacks a character, so
+ * that the names are those that were packed. */
+static void
+set_locale(const struct unpack *u, const struct src *s)
+{
+	const void *p = NULL;
+	size_t n = 0;
+	bool tar;
+
+	src_peek(s, &p, &n);
+	tar = n > 262 && memcmp((const char *)p + 257, "ustar", 5) == 0;
+	uselocale(tar && !u->o->charset ? u->ascii : u->utf8);
+}
+
 /* Opens the archive at byte `from` of its unpacked stream. 1: no format knows it; -1 with a
  * message. */
 static int
@@ -141,6 +156,7 @@ reader_open(struct reader *r, struct unpack *u, uint64_t from)
 	if (!r->a)
 		die("out of memory (libarchive)");
 	formats(r->a, &r->src);
+	set_locale(u, &r->src);
 	if (u->o->charset &&
 	    archive_read_set_format_option(r->a, NULL, "hdrcharset", u->o->charset) < ARCHIVE_WARN)
 		die("names in %s cannot be read: %s", u->o->charset, archive_error_string(r->a));
@@ -606,20 +622,20 @@ archive(struct unpack *u)
 void
 unpack_one(struct unpack *u)
 {
-	/* names are converted to the locale's charset, whatever the user's locale is */
-	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), old = (locale_t)0;
+	locale_t old = uselocale((locale_t)0);
 
-	if (utf8)
-		old = uselocale(utf8);
+	u->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	u->ascii = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	u->dirfd = -1;
 	if (u->copy)
 		single(u, true);
 	else
 		archive(u);
-	if (utf8) {
-		uselocale(old);
-		freelocale(utf8);
-	}
+	uselocale(old);
+	if (u->utf8)
+		freelocale(u->utf8);
+	if (u->ascii)
+		freelocale(u->ascii);
 	if (u->dirfd >= 0)
 		close(u->dirfd);
 	u->dirfd = -1;

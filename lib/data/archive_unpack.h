@@ -4,6 +4,7 @@
 
 #include "data/archive.h"
 
+#include <locale.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -36,6 +37,7 @@ struct unpack {
 	struct sb dirname;          /* the folder that dirfd is */
 	int dirfd;
 	struct sb target, p;
+	locale_t utf8, ascii;
 };
 /* "ARCHIVE: MEMBER: why", or without MEMBER, fit for a terminal; appended. */
 void unpack_message(struct sb *, const struct unpack *, const char *member, const char *why);
