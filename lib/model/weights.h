@@ -27,7 +27,8 @@ struct weights {
 
 /* DIR/STEM.safetensors, or its shards as DIR/STEM.safetensors.index.json lists them. variant: the
  * files STEM.VARIANT.safetensors (as published for fp16), "" for the plain ones, NULL for what is
- * there, the plain ones first, of other names the only one. Only pickled files there: -1 with the way to convert them. */
+ * there: the plain ones first, and of other names the only file or index. Only pickled files there:
+ * -1 with the way to convert them. */
 int weights_open(struct weights *, const char *dir, const char *stem, const char *variant);
 /* Any one file, tensors as they are named there. Refuses pickles likewise. */
 int weights_open_file(struct weights *, const char *path);
