@@ -5,6 +5,7 @@
  */
 #include "gold.h"
 #include "model/lora.h"
+#include "model/sd_loss.h"
 #include "tensor/ops.h"
 
 static char *root; /* .../diffusers */
@@ -54,6 +55,20 @@ input(const struct safetensors *st, const char *name)
 	x = tensor_from(F32, t->ndim, t->dim, v);
 	free(v);
 	return t->ndim == 4 ? op_permute(x, (const int[]){ 0, 2, 3, 1 }) : x;
+}
+
+/* The first batch of a list of batches of images. */
+static struct tensor *
+first_batch(const struct safetensors *st, const char *name)
+{
+	const struct st_tensor *t = find(st, name);
+	float *v = xmalloc((size_t)t->n * sizeof(*v));
+	struct tensor *x;
+
+	st_get_f32(t, v);
+	x = op_permute(tensor_from(F32, 4, t->dim + 1, v), (const int[]){ 0, 2, 3, 1 });
+	free(v);
+	return x;
 }
 
 static void
@@ -159,12 +174,40 @@ inference(void)
 	gold_done("images with LoRA files");
 }
 
-/* Observed: worst tensor 4.4e-6, all together 4.0e-7. */
+/* What the run of this LoRA predicts, and the schedule of its noise. */
+static enum prediction
+prediction(struct noise_schedule *schedule)
+{
+	char *path = path_join(root, "model/scheduler/scheduler_config.json"), *text;
+	struct arena mem = { 0 };
+	struct noise_config c;
+	const char *type;
+	struct json j;
+
+	must(noise_config_read(&c, path));
+	noise_schedule_init(schedule, &c);
+	free(path);
+	path = path_join(root, "train/runs.json");
+	must(json_read_file(&j, &text, path));
+	type = json_str(&j, json_get(&j, json_get(&j, 0, "lora"), "prediction_type"), &mem);
+	if (type)
+		c.prediction = strcmp(type, "v_prediction") == 0 ? PREDICT_V : PREDICT_EPSILON;
+	json_release(&j);
+	arena_release(&mem);
+	free(text);
+	free(path);
+	return c.prediction;
+}
+
+/* Observed: worst tensor 4.4e-6, all together 7.0e-7. */
 static void
 gradients(void)
 {
-	struct safetensors want, step, batch;
+	struct safetensors want, batch;
 	double t[64], all = 0, norm = 0, worst = 0;
+	int steps[64];
+	enum prediction type;
+	struct noise_schedule schedule;
 	const struct st_tensor *times;
 	char *path = path_join(root, "train/lora_grads_step0.safetensors");
 	bool there = file_exists(path);
@@ -177,7 +220,6 @@ gradients(void)
 	if (!there)
 		return;
 	open_in_set(&want, "train/lora_grads_step0.safetensors");
-	open_in_set(&step, "train/base_step0.safetensors");
 	open_in_set(&batch, "train/batches.safetensors");
 	model_open(&f, &m);
 	lora_of(&file, "init", 4, &m);
@@ -189,14 +231,21 @@ gradients(void)
 		int64_t n;
 
 		memcpy(&n, (const char *)times->data + 8 * i, 8);
+		steps[i] = (int)n;
 		t[i] = (double)n;
 	}
+	type = prediction(&schedule);
 	for (int k = 0; k < 2; k++) { /* the second time without keeping activations */
+		struct tensor *x, *noise;
+
 		m.checkpointing = k;
 		params_zero_grad(&l.ps);
 		scope_open();
-		backward(op_mse(unet_forward(&m, input(&step, "step0.noisy_latents"), t,
-		    input(&batch, "encoder_hidden_states_step0")), input(&step, "step0.target")));
+		x = first_batch(&batch, "latents");
+		noise = first_batch(&batch, "noise");
+		backward(op_mse(unet_forward(&m, sd_add_noise(&schedule, x, noise, steps), t,
+		    input(&batch, "encoder_hidden_states_step0")),
+		    sd_target(&schedule, type, x, noise, steps)));
 		scope_close();
 		all = norm = worst = 0;
 		for (int i = 0; i < l.n; i++)
@@ -232,7 +281,7 @@ gradients(void)
 	unet_release(&m);
 	sd_files_close(&f);
 	st_close(&batch);
-	st_close(&step);
+	noise_schedule_release(&schedule);
 	st_close(&want);
 	gold_done("gradients of a LoRA");
 }

@@ -4,6 +4,7 @@
  * generator, weights stored in 16 bits, old names of the autoencoder, and the model as a single
  * file.
  */
+#include "fullsize.h"
 #include "gold.h"
 
 #include "model/sd_sample.h"
@@ -106,8 +107,11 @@ trajectories(struct pipeline *p, const struct json *index, const struct safetens
 		if (sscanf(st->t[i].name, "%63[^.].%d.latents%c", name, &j.steps, word) != 2 ||
 		    !strstr(st->t[i].name, ".latents"))
 			continue;
-		if ((kind = kind_of(name)) < 0)
-			die("%s: no such sampler", name);
+		if ((kind = kind_of(name)) < 0) {
+			snprintf(word, sizeof(word), "%s: samplers of this name missing", name);
+			gold_check(word, 1, 0);
+			continue;
+		}
 		j.sampler = (enum sampler_kind)kind;
 		/* UniPC ended there in the version that made the set; later ones end at 0 */
 		strcpy(p->noise.final_sigmas, kind == SAMPLER_UNIPC ? "sigma_min" : "");
@@ -118,12 +122,15 @@ trajectories(struct pipeline *p, const struct json *index, const struct safetens
 		snprintf(word, sizeof(word), "%s, %d steps: worst latents", name, j.steps);
 		gold_check(word, r.worst, 1e-3); /* observed: 1.9e-6 to 2.9e-6 */
 		snprintf(word, sizeof(word), "%s.%d.image_u8", name, j.steps);
-		image = gold_f32(images, word, NULL);
-		snprintf(word, sizeof(word), "%s, %d steps: worst pixel, of 255", name, j.steps);
-		gold_check(word, image_distance(&j.out, image), 1); /* observed: 1 */
+		if (st_find(images, word)) {
+			image = gold_f32(images, word, NULL);
+			snprintf(word, sizeof(word), "%s, %d steps: worst pixel, of 255", name,
+			    j.steps);
+			gold_check(word, image_distance(&j.out, image), 1); /* observed: 1 */
+			free(image);
+		}
 		image_release(&j.out);
 		free(want);
-		free(image);
 	}
 	gold_done("every step of every sampler, and the images");
 	sd_sample_release(&s);
@@ -302,20 +309,27 @@ static const struct errors exact = { { 2e-5, 2e-5, 2e-5 } };
 
 /* A case of each net: relative errors. */
 static struct errors
-nets(struct pipeline *p, const char *what, const struct errors *bound)
+measure(struct pipeline *p)
 {
-	static const char *const name[] = { "text states", "U-Net", "decoded" };
 	struct errors seen;
-	char word[96];
 
 	scope_open();
 	seen = (struct errors){ { p->has[SD_TEXT] ? text_case(p) : 0, unet_case(p), vae_case(p) } };
 	scope_close();
+	return seen;
+}
+
+static void
+nets(struct pipeline *p, const char *what, const struct errors *bound)
+{
+	static const char *const name[] = { "text states", "U-Net", "decoded" };
+	struct errors seen = measure(p);
+	char word[96];
+
 	for (int i = 0; i <= SD_VAE; i++) {
 		snprintf(word, sizeof(word), "%s: %s", what, name[i]);
 		gold_check(word, seen.e[i], bound->e[i]);
 	}
-	return seen;
 }
 
 /* Has the model's folder files of this variant for every net? */
@@ -337,23 +351,45 @@ has_variant(const char *model, const char *variant)
 	return all;
 }
 
-/* Rounds a model's weights to f16. */
-static void
-round_weights(struct pipeline *p)
+/* A weight rounded to f16; what f16 holds exactly moves as far as rounding would have moved it. */
+static float
+rounded(float v, double unit)
 {
+	float r = f16_to_f32(f32_to_f16(v));
+	int e;
+
+	frexp(v, &e);
+	return r != v ? r : (float)(v + unit * ldexp(1, e - 12)); /* half of the last place */
+}
+
+/* What f16 may do to a set's model: 2e-3, or, of a net that is more sensitive than that, twice what
+ * rounding its weights does to it in f32. */
+static struct errors
+f16_bound(const char *model)
+{
+	struct errors bound;
+	struct pipeline p;
+
+	open_model(&p, model, (struct pipeline_opts){ 0 });
 	for (int i = 0; i <= SD_VAE; i++) {
-		struct params *ps = pipeline_params(p, (enum sd_net)i);
+		struct params *ps = pipeline_params(&p, (enum sd_net)i);
 
 		for (int k = 0; ps && k < ps->n; k++) {
 			float *v = xmalloc((size_t)ps->p[k]->n * sizeof(*v));
+			uint64_t h = fnv1a(ps->p[k]->name, strlen(ps->p[k]->name));
 
 			params_get(ps->p[k], v);
 			for (int64_t n = 0; n < ps->p[k]->n; n++)
-				v[n] = f16_to_f32(f32_to_f16(v[n]));
+				v[n] = rounded(v[n], fullsize_unit(h, (uint64_t)n));
 			params_put(ps->p[k], v);
 			free(v);
 		}
 	}
+	bound = measure(&p);
+	pipeline_close(&p);
+	for (int i = 0; i <= SD_VAE; i++)
+		bound.e[i] = fmax(2e-3, 2 * bound.e[i]);
+	return bound;
 }
 
 /* What rounding the weights to f16 does in f32 belongs to a set's model: 2e-3, or a tenth more than
@@ -383,22 +419,20 @@ other_forms(const char *model, const struct json *index)
 	char *file = xasprintf("/tmp/phantom-golden-%ld.safetensors", (long)getpid());
 	char *tokenizer = path_join(model, "tokenizer");
 	bool stored = has_variant(model, "fp16");
-	struct errors bound = rounding(index), seen;
+	struct errors bound = rounding(index);
 	struct pipeline p;
 
-	/* observed: 8.9e-4, 5.4e-4, 6.6e-4; in f16 throughout 1.8e-3, 1.5e-3, 9.2e-4; of a model
-	 * whose weights' rounding does 1.2e-3: 2.0e-3, 2.2e-3 */
-	open_model(&p, model, (struct pipeline_opts){ .from.variant = stored ? "fp16" : NULL });
-	if (!stored)
-		round_weights(&p);
-	seen = nets(&p, "f16 weights", &bound);
-	pipeline_close(&p);
-	gold_done("weights rounded to f16");
-	/* activations in f16 do no more than the weights did */
-	for (int i = 0; i <= SD_VAE; i++)
-		bound.e[i] = fmax(2e-3, 2 * seen.e[i]);
+	if (stored) {
+		/* observed: 8.9e-4, 6.5e-4, 6.6e-4; of a deeper model 1.2e-3 */
+		open_model(&p, model, (struct pipeline_opts){ .from.variant = "fp16" });
+		nets(&p, "f16 weights", &bound);
+		pipeline_close(&p);
+		gold_done("weights rounded to f16");
+	}
+	if (gpu_info()->f16)
+		bound = f16_bound(model);
 	if (stored && gpu_info()->f16) {
-		/* observed: 1.7e-3, 5.4e-4, 1.0e-3; of the other model 2.1e-3 */
+		/* observed: 1.7e-3, 6.5e-4, 1.0e-3; of the other model 2.1e-3 */
 		open_model(&p, model, (struct pipeline_opts){ .from.variant = "fp16",
 			.as_stored = true, .lean = true });
 		nets(&p, "f16 as stored, lean", &bound);
@@ -406,6 +440,7 @@ other_forms(const char *model, const struct json *index)
 		gold_done("f16 that stays f16, the autoencoder's products in f32");
 	}
 	if (gpu_info()->f16) {
+		/* observed: 1.8e-3, 1.4e-3, 9.2e-4; of deeper models 2.0e-3, 2.7e-3 */
 		open_model(&p, model, (struct pipeline_opts){ .dtype = F16, .vae_dtype = F16 });
 		nets(&p, "f16 throughout", &bound);
 		pipeline_close(&p);
