@@ -407,6 +407,19 @@ drop_connect(int64_t n, double p, uint64_t seed, int block)
 	return t;
 }
 
+/* The block of a stage that its feature is taken from: the last, but of b0
+ * segmentation_models.pytorch has the first one of the fifth stage (it counts nine blocks, where
+ * that stage ends at eleven). */
+static int
+feature_block(const struct effnet_config *cfg, int s)
+{
+	bool b0 = cfg->layout == EFFNET_ORIGINAL;
+
+	for (int i = 0; i < EFFNET_STAGES; i++)
+		b0 = b0 && cfg->repeats[i] == stage[i].repeats;
+	return b0 && s == 4 ? 0 : cfg->repeats[s] - 1;
+}
+
 void
 effnet_features(const struct effnet *e, struct tensor *x, bool train, uint64_t seed, int depth,
     struct tensor **f)
@@ -422,9 +435,10 @@ effnet_features(const struct effnet *e, struct tensor *x, bool train, uint64_t s
 			if (train && p > 0 && e->block[n].skip)
 				keep = drop_connect(x->dim[0], p, seed, n);
 			x = block_forward(&e->block[n], x, train, keep);
+			if (s == feature_after[at - 1] && i == feature_block(&e->cfg, s))
+				f[at] = x;
 		}
-		if (s == feature_after[at - 1])
-			f[at++] = x;
+		at += s == feature_after[at - 1];
 	}
 }
 

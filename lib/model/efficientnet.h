@@ -63,8 +63,10 @@ void effnet_release(struct effnet *);
 void effnet_pad_for(struct effnet *, int side);
 /* Channels of the features at 1/2, 1/4, ..., 1/32 of the image: c[0..4]. */
 void effnet_channels(const struct effnet_config *, int *c);
-/* x [N,H,W,in] -> f[0..depth): [N,H/2,W/2,c0], ... In training whole samples of a block's branch
- * are dropped (drop-connect) by seed, which the caller changes at every step. */
+/* x [N,H,W,in] -> f[0..depth): [N,H/2,W/2,c0], ..., each after the last block of its size, but b0's
+ * fourth under the original names after the ninth block, where segmentation_models.pytorch takes
+ * it. In training whole samples of a block's branch are dropped (drop-connect) by seed, which the
+ * caller changes at every step. */
 void effnet_features(const struct effnet *, struct tensor *x, bool train, uint64_t seed, int depth,
     struct tensor **f);
 /* What the classifier sees: f[4] of the above -> [N,head], the mean over the picture. */

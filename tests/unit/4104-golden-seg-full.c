@@ -4,23 +4,6 @@
 
 #include "base/order.h"
 
-/* The input with every value off by at most one rounding, [N,H,W,C], held. */
-static struct tensor *
-rounded_anew(const struct tensor *x, uint64_t seed)
-{
-	struct rng r;
-	float *v = xmalloc((size_t)x->n * sizeof(*v));
-	struct tensor *y;
-
-	rng_init(&r, seed, rng_stream("rounding", ""));
-	tensor_get(x, v);
-	for (int64_t i = 0; i < x->n; i++)
-		v[i] *= 1 + 0x1p-23f * (2 * rng_float(&r) - 1);
-	y = tensor_hold(tensor_from(F32, 4, x->dim, v));
-	free(v);
-	return y;
-}
-
 /*
  * Norms of all gradients against float32's of the reference. Normalisation over eight values and
  * rectifiers with inputs near zero make them jump: a rounding of the input moves the worst of some

@@ -537,6 +537,64 @@ nets_have_the_published_sizes(void **state)
 	}
 }
 
+/* Values of a net's feature k for one picture; caller frees. */
+static float *
+feature_of(const struct segnet *net, int k, size_t *n)
+{
+	static float in[64 * 64 * 3];
+	struct tensor *f[UNET_MAXDEPTH];
+	float *v;
+
+	for (int i = 0; i < 64 * 64 * 3; i++)
+		in[i] = sinf((float)i);
+	segnet_forward(net, tensor_from(F32, 4, (int64_t[]){ 1, 64, 64, 3 }, in), false, 0, f);
+	*n = (size_t)f[k]->n;
+	v = xmalloc(*n * sizeof(*v));
+	tensor_get(f[k], v);
+	return v;
+}
+
+/* segmentation_models.pytorch cuts b0 before block 9 (encoders/efficientnet.py: stage_idxs
+ * 3, 5, 9, 16), b1 after the whole stage (5, 8, 16, 23). What block 9, or 16, makes is to be seen
+ * in the fifth feature alone. */
+static void
+efficientnet_features_are_cut_as_published(void **state)
+{
+	static const struct { const char *encoder, *last; } cut[] = {
+		{ "efficientnet-b0", "encoder._blocks.9._project_conv.weight" },
+		{ "efficientnet-b1", "encoder._blocks.16._project_conv.weight" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+		struct segnet_config c;
+		struct segnet net;
+		struct param *p;
+		float *before[2], *after, *zero;
+		size_t n;
+
+		scope_open();
+		assert_int_equal(segnet_config_named(&c, "unet", cut[i].encoder), 0);
+		segnet_config_widen(&c, 0.25);
+		assert_int_equal(segnet_init(&net, &c, false), 0);
+		segnet_init_weights(&net, 1);
+		for (int k = 0; k < 2; k++)
+			before[k] = feature_of(&net, 3 + k, &n);
+		p = params_find(&net.ps, cut[i].last);
+		assert_non_null(p);
+		zero = xcalloc((size_t)p->n, sizeof(*zero));
+		params_put(p, zero);
+		for (int k = 0; k < 2; k++) {
+			after = feature_of(&net, 3 + k, &n);
+			assert_int_equal(memcmp(before[k], after, n * sizeof(*after)) != 0, k);
+			free(after);
+			free(before[k]);
+		}
+		free(zero);
+		segnet_release(&net);
+		scope_close();
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -549,6 +607,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(gradients_reach_what_was_used),
 		cmocka_unit_test(first_values_have_their_spread),
 		cmocka_unit_test(nets_have_the_published_sizes),
+		cmocka_unit_test(efficientnet_features_are_cut_as_published),
 	};
 
 	(void)argc;

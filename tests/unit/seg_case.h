@@ -108,8 +108,9 @@ check_output(const char *what, const struct tensor *y, const struct safetensors 
 	const struct st_tensor *t;
 	float *want = gold_f32(st, name, &t), *got = xmalloc((size_t)y->n * sizeof(*got)), *p;
 
-	if (t->n > y->n)
-		die("%s: %s is larger than the output", st->path, name);
+	if (t->n != y->n)
+		die("%s: %s has %lld values, the output %lld", st->path, name, (long long)t->n,
+		    (long long)y->n);
 	tensor_get(y, got);
 	p = gold_swap(got, (size_t)y->dim[0], (size_t)(y->dim[1] * y->dim[2]), (size_t)y->dim[3]);
 	gold_check(what, gold_max_abs(p, want, (size_t)t->n), bound);
@@ -122,6 +123,23 @@ static inline struct tensor *
 forward(struct fixture *f, bool train, struct tensor **features)
 {
 	return segnet_forward(&f->net, f->x, train, 0, features);
+}
+
+/* The input with every value off by at most one rounding, [N,H,W,C], held. */
+static inline struct tensor *
+rounded_anew(const struct tensor *x, uint64_t seed)
+{
+	struct rng r;
+	float *v = xmalloc((size_t)x->n * sizeof(*v));
+	struct tensor *y;
+
+	rng_init(&r, seed, rng_stream("rounding", ""));
+	tensor_get(x, v);
+	for (int64_t i = 0; i < x->n; i++)
+		v[i] *= 1 + 0x1p-23f * (2 * rng_float(&r) - 1);
+	y = tensor_hold(tensor_from(F32, 4, x->dim, v));
+	free(v);
+	return y;
 }
 
 static inline void
