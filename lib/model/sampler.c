@@ -150,6 +150,11 @@ sampler_init(struct sampler *s, const struct noise_config *cfg, enum sampler_kin
 	*s = (struct sampler){ .kind = kind, .cfg = *cfg, .steps = steps, .calls = steps,
 		.init_sigma = 1, .n = n };
 	noise_schedule_init(&s->sched, cfg);
+	/* no signal at all at the last time is an infinite sigma: a little is left, as diffusers
+	 * leaves it */
+	if (cfg->rescale_betas_zero_snr && kind != SAMPLER_DDPM && kind != SAMPLER_DDIM &&
+	    kind != SAMPLER_LCM)
+		s->sched.alpha_cum[s->sched.n - 1] = 0x1p-24f;
 	s->state = st = xcalloc(1, sizeof(*st));
 	for (int i = 0; i < SAMPLER_HISTORY; i++)
 		st->m[i] = xcalloc(n, sizeof(float));
