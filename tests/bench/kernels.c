@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "gpu/ceiling.h"
 #include "gpu/gpu.h"
 #include "tensor/ops.h"
@@ -59,6 +60,12 @@ static struct tensor *
 add(struct tensor **in)
 {
 	return op_add(in[0], in[1]);
+}
+
+static struct tensor *
+affine(struct tensor **in)
+{
+	return op_affine(in[0], 2, 1);
 }
 
 static struct tensor *
@@ -168,6 +175,7 @@ sum_rows(struct tensor **in)
 
 static const struct bench cases[] = {
 	{ "add 4096x4096", { "4096,4096", "4096,4096" }, add, true },
+	{ "affine 4096x4096", { "4096,4096" }, affine, false },
 	{ "silu 4096x4096", { "4096,4096" }, silu, true },
 	{ "column sums 16384x1024", { "16384,1024" }, sum_rows, false },
 	{ "concat 4x128x128x64 twice", { "4,128,128,64", "4,128,128,64" }, concat, true },
@@ -252,6 +260,46 @@ run(const struct bench *b)
 	gpu_trim();
 }
 
+/* A token that two threads hand to each other, each asleep until it has it. */
+enum { HANDS = 2000 };
+
+static struct {
+	pthread_mutex_t mutex;
+	pthread_cond_t handed;
+	int threads, with;
+} token = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0 };
+
+static void *
+hand_over(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&token.mutex);
+	const int me = token.threads++;
+
+	for (int i = 0; i < HANDS; i++) {
+		while (token.with != me)
+			pthread_cond_wait(&token.handed, &token.mutex);
+		token.with = !me;
+		pthread_cond_signal(&token.handed);
+	}
+	pthread_mutex_unlock(&token.mutex);
+	return NULL;
+}
+
+/* Microseconds in which one thread wakes another on this machine. A driver that computes on threads
+ * does so twice a dispatch: to start the work and to learn of its end. */
+static double
+hand_over_us(void)
+{
+	pthread_t thread[2];
+	double t = now_s();
+
+	threads_start(thread, 2, hand_over, NULL);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	return 1e6 * (now_s() - t) / (2 * HANDS);
+}
+
 /* Many calls that each do next to nothing, in one go. */
 static void
 dispatches(void)
@@ -273,8 +321,9 @@ dispatches(void)
 		t[r] = now_s() - t[r];
 	}
 	scope_close();
-	printf("%-30s %d in a chain: %.1f us each (median of %d)\n", "small dispatches", CALLS,
-	    1e6 * median(t, RUNS) / CALLS, RUNS);
+	printf(
+	    "%-30s %d in a chain: %.1f us each (median of %d); a thread wakes another in %.1f us\n",
+	    "small dispatches", CALLS, 1e6 * median(t, RUNS) / CALLS, RUNS, hand_over_us());
 }
 
 int
