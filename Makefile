@@ -77,7 +77,8 @@ GLSLANG ?= glslangValidator
 
 $(B)/kernels.mk: $(SHADERS) shaders/mkkernels.sh
 	@mkdir -p $(B)/spv
-	@sh shaders/mkkernels.sh $(B) $(SHADERS) >$@
+	@GLSLANG='$(GLSLANG)' sh shaders/mkkernels.sh $(B) $(SHADERS) >$@.new
+	@mv $@.new $@
 
 ifeq ($(filter clean help deps uninstall,$(MAKECMDGOALS)),)
 ifneq ($(shell command -v $(GLSLANG) 2>/dev/null),)

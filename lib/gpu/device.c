@@ -215,6 +215,7 @@ describe(VkPhysicalDevice dev, struct context *c)
 	uint32_t nq = 16, next = 0;
 	VkExtensionProperties *ext;
 	struct gpu_info *info = &c->info;
+	bool coopmat;
 	const uint32_t ops = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
 	    VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
@@ -235,6 +236,7 @@ describe(VkPhysicalDevice dev, struct context *c)
 	c->subgroup_control =
 	    has_extension(ext, next, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) &&
 	    (control.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
+	coopmat = has_extension(ext, next, COOPMAT_EXTENSION) && !disabled("coopmat");
 	free(ext);
 
 	c->physical = dev;
@@ -269,6 +271,10 @@ describe(VkPhysicalDevice dev, struct context *c)
 	/* the texel variants of kernels store 64 bits at a time */
 	info->texel = info->cpu && l->maxTexelBufferElements >= 1u << 27 &&
 	    f.features.shaderInt64 && !disabled("texel");
+	/* a workgroup of their kernels is four subgroups of a known size */
+	info->coopmat = coopmat && info->f16 && info->f16_math && info->shuffle &&
+	    c->subgroup_control && info->subgroup >= 4 && info->subgroup <= 64 &&
+	    4 * info->subgroup <= info->max_local && coopmat_find(dev, info->coop);
 	for (uint32_t i = 0; i < c->memory.memoryHeapCount; i++)
 		if ((c->memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
 		    c->memory.memoryHeaps[i].size > info->memory)
@@ -343,7 +349,7 @@ choose(const char *want)
 static void
 device_create(void)
 {
-	const char *ext[4];
+	const char *ext[3];
 	float priority = 1;
 	VkDeviceQueueCreateInfo q = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
 		.queueFamilyIndex = gpu.family, .queueCount = 1, .pQueuePriorities = &priority };
@@ -358,7 +364,8 @@ device_create(void)
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES, .pNext = &f16s };
 	VkPhysicalDeviceShaderFloat16Int8Features f16 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-		.pNext = &i8, .shaderFloat16 = gpu.info.f16_math };
+		.pNext = gpu.info.coopmat ? coopmat_features(&i8) : (void *)&i8,
+		.shaderFloat16 = gpu.info.f16_math };
 	VkPhysicalDevice8BitStorageFeatures have8 = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES };
 	VkPhysicalDeviceFeatures2 have = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
@@ -377,6 +384,8 @@ device_create(void)
 		ext[ci.enabledExtensionCount++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
 	if (gpu.subgroup_control)
 		ext[ci.enabledExtensionCount++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+	if (gpu.info.coopmat)
+		ext[ci.enabledExtensionCount++] = COOPMAT_EXTENSION;
 	VK(vkCreateDevice(gpu.physical, &ci, NULL, &gpu.device));
 	vkGetDeviceQueue(gpu.device, gpu.family, 0, &gpu.queue);
 	if (gpu.push_descriptors)

@@ -33,7 +33,8 @@ struct gpu_info {
 	bool cpu;               /* a software device such as lavapipe */
 	bool f16;               /* 16-bit storage: f16 and bf16 tensors */
 	bool f16_math;          /* float16_t arithmetic in shaders */
-	bool coopmat;    /* VK_KHR_cooperative_matrix with 16x16x16 f16 -> f32, and built with it */
+	bool coopmat;           /* products of f16 may go through cooperative matrices, which ... */
+	uint32_t coop[3];       /* ... have so many rows, columns, and products summed at a time */
 	bool texel;    /* kernels may read through texel buffers of any size needed (CPU devices) */
 	bool shuffle;           /* subgroup arithmetic, ballot and shuffle in compute shaders */
 	uint32_t subgroup;      /* invocations of a subgroup */
@@ -120,6 +121,8 @@ void gpu_run(const struct gpu_call *);
 uint32_t gpu_groups_x(uint64_t n, uint32_t local);
 uint32_t gpu_groups_y(uint64_t n, uint32_t local);
 const char *gpu_kernel_name(enum kernel);
+/* Whether the program was built with this kernel's code, and the open device can run it. */
+bool gpu_kernel_usable(enum kernel);
 uint64_t gpu_kernel_calls(enum kernel); /* recorded since gpu_open */
 
 void gpu_flush(void); /* hands what was recorded to the device; does not wait */

@@ -55,6 +55,7 @@ struct reflection {
 	struct binding binding[GPU_MAXARG];
 	int nbinding;
 	uint32_t push; /* bytes of push constants */
+	bool coopmat;  /* it computes with cooperative matrices */
 	int nspec;     /* highest specialization id, plus one */
 };
 int reflect(const uint32_t *code, size_t words, struct reflection *); /* -1 with a message */
@@ -83,6 +84,12 @@ extern struct context gpu;
 void lavapipe_prepare(void);
 unsigned lavapipe_width(void); /* bits of its vectors, 0: its own choice */
 
+/* coopmat.c: of the extension that the device is known to have, sizes that kernels can take (rows,
+ * columns, products summed); and what the device's features go on with to turn them on */
+#define COOPMAT_EXTENSION "VK_KHR_cooperative_matrix"
+bool coopmat_find(VkPhysicalDevice, uint32_t size[3]);
+void *coopmat_features(void *next);
+
 /* memory.c */
 extern bool gpu_counting;
 struct gbuf *gbuf_staging(size_t bytes); /* host memory; not pooled: free with gbuf_destroy */
@@ -92,6 +99,7 @@ void memory_close(void);
 
 /* kernel.c */
 const struct reflection *kernel_reflection(enum kernel);
+bool kernel_coded(enum kernel); /* the build could compile it */
 VkPipeline kernel_pipeline(enum kernel, const uint32_t *spec, int nspec);
 VkPipelineLayout kernel_layout(enum kernel);
 VkDescriptorSetLayout kernel_set_layout(enum kernel);

@@ -34,9 +34,23 @@ gpu_kernel_name(enum kernel k)
 	return kernel_table[k].name;
 }
 
+bool
+kernel_coded(enum kernel k)
+{
+	return kernel_table[k].bytes > 0;
+}
+
+bool
+gpu_kernel_usable(enum kernel k)
+{
+	return kernel_coded(k) && (gpu.info.coopmat || !kernel_reflection(k)->coopmat);
+}
+
 const struct reflection *
 kernel_reflection(enum kernel k)
 {
+	if (!kernel_coded(k))
+		die("kernel %s: the program was built without it", kernel_table[k].name);
 	if (!kernels[k].known) {
 		if (reflect(kernel_table[k].spv, kernel_table[k].bytes / 4, &kernels[k].r))
 			die("kernel %s: %s", kernel_table[k].name, errmsg());

@@ -11,11 +11,13 @@
 #include <string.h>
 
 enum {
-	OP_TYPE_INT = 21, OP_TYPE_FLOAT = 22, OP_TYPE_VECTOR = 23, OP_TYPE_MATRIX = 24,
-	OP_TYPE_IMAGE = 25, OP_TYPE_ARRAY = 28, OP_TYPE_STRUCT = 30, OP_TYPE_POINTER = 32,
+	OP_CAPABILITY = 17, OP_TYPE_INT = 21, OP_TYPE_FLOAT = 22, OP_TYPE_VECTOR = 23,
+	OP_TYPE_MATRIX = 24, OP_TYPE_IMAGE = 25, OP_TYPE_ARRAY = 28, OP_TYPE_STRUCT = 30,
+	OP_TYPE_POINTER = 32,
 	OP_CONSTANT = 43, OP_VARIABLE = 59, OP_DECORATE = 71, OP_MEMBER_DECORATE = 72,
 	DEC_SPEC_ID = 1, DEC_ARRAY_STRIDE = 6, DEC_NON_WRITABLE = 24, DEC_NON_READABLE = 25,
 	DEC_BINDING = 33, DEC_OFFSET = 35,
+	CAPABILITY_COOPERATIVE_MATRIX = 6022,
 	CLASS_UNIFORM_CONSTANT = 0, CLASS_UNIFORM = 2, CLASS_PUSH = 9, CLASS_STORAGE = 12,
 	SPIRV_MAGIC = 0x07230203
 };
@@ -138,6 +140,10 @@ reflect(const uint32_t *code, size_t words, struct reflection *r)
 			break;
 		}
 		i += len;
+		if (op == OP_CAPABILITY) {
+			r->coopmat |= len == 2 && w[1] == CAPABILITY_COOPERATIVE_MATRIX;
+			continue;
+		}
 		if (len < 2 || (op != OP_CONSTANT && op != OP_VARIABLE && w[1] >= n) ||
 		    ((op == OP_CONSTANT || op == OP_VARIABLE) && (len < 4 || w[2] >= n)))
 			continue;

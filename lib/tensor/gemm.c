@@ -3,6 +3,7 @@
 
 #include "tensor/op.h"
 
+#include <string.h>
 #include <unistd.h>
 
 enum { LOCAL = 64, GPU_TILE = 64, CHUNK = 2 << 20 };
@@ -68,6 +69,22 @@ sum_parts(const struct tensor *x, int64_t parts, const struct tensor *bias, int6
 	    .bytes = (double)x->n * 4 + (double)y->n * (double)dtype_size(y->dtype) });
 }
 
+/* Whether products of values of dtype d go through cooperative matrices. */
+static bool
+on_coopmat(enum dtype d)
+{
+	return !gemm_on_cpu() && gpu_info()->coopmat && d == F16;
+}
+
+/* The constants of their kernels: invocations of a workgroup, sizes. */
+static void
+coop_spec(struct gpu_call *c)
+{
+	c->spec[0] = 4 * gpu_info()->subgroup;
+	memcpy(c->spec + 1, gpu_info()->coop, sizeof(gpu_info()->coop));
+	c->nspec = 4;
+}
+
 struct gemm_push {
 	uint32_t m, down, across, nq, q0, qend, k, ksplit, splits, ow, oh;
 	int32_t stride, dil, top, left;
@@ -89,6 +106,7 @@ kernel_of(const struct packed *w, const struct panel *q, bool part, enum dtype a
 		{ K_GEMM_GPU_F16, K_GEMM_GPU_F16_PART },
 		    { K_GEMM_GPU_BF16, K_GEMM_GPU_BF16_PART } };
 
+	static const enum kernel coop[2] = { K_GEMM_COOP_F16, K_GEMM_COOP_F16_PART };
 	static const enum kernel along_k[3][2] = { { K_GEMM_CPU_F32_K, K_GEMM_CPU_F32_K },
 		{ K_GEMM_CPU_F16_K, K_GEMM_CPU_F16_K_PART },
 		    { K_GEMM_CPU_BF16_K, K_GEMM_CPU_BF16_K_PART } };
@@ -100,6 +118,8 @@ kernel_of(const struct packed *w, const struct panel *q, bool part, enum dtype a
 		return K_GEMM_CPU_F32_HALVES;
 	if (w->how != PACKED)
 		return (w->how == ALONG_K ? along_k : along_n)[w->dtype][part];
+	if (on_coopmat(a))
+		return coop[part];
 	return (!gemm_on_cpu() ? gpu : q->nc == 1 ? thin : cpu)[w->dtype][part];
 }
 
@@ -127,15 +147,19 @@ run_panel(const struct gemm *g, const struct panel *q, struct gemm_push *p, cons
 		p->ybatch = (uint32_t)(w->p.sx / 4);
 		p->wnext = (int32_t)(w->p.sc / 4);
 	}
-	gpu_run(&(struct gpu_call){ .kernel = kernel_of(w, q, p->splits > 1, g->a->dtype),
-	    .arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
-	        tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
-	    .spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
-	        q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p,
-	        .npush = sizeof(*p),
-	    .groups = { gpu_groups((uint64_t)(down * across), 1), (uint32_t)batch * p->splits },
-	    .flops = 2 * out * k, .bytes = (double)g->a->n * (double)dtype_size(w->dtype) * part +
-	        (double)q->bytes + out * (double)dtype_size(y->dtype) });
+	struct gpu_call call = { .kernel = kernel_of(w, q, p->splits > 1, g->a->dtype),
+		.arg = { tensor_arg(g->a), { w->buf, (size_t)q->off, (size_t)q->bytes },
+		    tensor_arg(g->bias ? g->bias : g->a), tensor_arg(y) }, .nargs = 4,
+		.spec = { gpu_info()->subgroup, (uint32_t)(thin ? thin_rows(rows, q->lanes) : tm),
+		    q->lanes / 4 }, .nspec = !gemm_on_cpu() ? 0 : thin ? 3 : 2, .push = p,
+		.npush = sizeof(*p),
+		.groups = { gpu_groups((uint64_t)(down * across), 1), (uint32_t)batch * p->splits },
+		.flops = 2 * out * k, .bytes = (double)g->a->n * (double)dtype_size(w->dtype) *
+		    part + (double)q->bytes + out * (double)dtype_size(y->dtype) };
+
+	if (on_coopmat(g->a->dtype))
+		coop_spec(&call);
+	gpu_run(&call);
 }
 
 static int64_t samples = 1;
@@ -296,13 +320,19 @@ wgrad_part(const struct wgrad *g)
 
 	scope_open();
 	part = tensor_empty(F32, splits, g->batch, g->rows, d->kh, d->kw * g->c);
-	gpu_run(&(struct gpu_call){ .kernel = (gemm_on_cpu() ? cpu : gpu)[dt],
-	    .arg = { tensor_arg(g->a), tensor_arg(g->b), tensor_arg(part) }, .nargs = 3,
-	    .spec = { (uint32_t)lanes, (uint32_t)tm, lines }, .nspec = gemm_on_cpu() ? 3 : 0,
-	    .push = &p, .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
-	        (uint32_t)ceil_div(g->rows, tm), (uint32_t)(g->batch * splits) },
-	    .flops = 8 * (double)(g->batch * g->rows * nq) * (double)pixels,
-	    .bytes = (double)(g->a->n + g->b->n) * (double)dtype_size(dt) + (double)part->n * 4 });
+	struct gpu_call call = { .kernel = on_coopmat(dt) ? K_WGRAD_COOP_F16 :
+		    (gemm_on_cpu() ? cpu : gpu)[dt],
+		.arg = { tensor_arg(g->a), tensor_arg(g->b), tensor_arg(part) }, .nargs = 3,
+		.spec = { (uint32_t)lanes, (uint32_t)tm, lines }, .nspec = gemm_on_cpu() ? 3 : 0,
+		.push = &p, .npush = sizeof(p), .groups = { (uint32_t)ceil_div(nq, lanes),
+		    (uint32_t)ceil_div(g->rows, tm), (uint32_t)(g->batch * splits) },
+		.flops = 8 * (double)(g->batch * g->rows * nq) * (double)pixels,
+		.bytes = (double)(g->a->n + g->b->n) * (double)dtype_size(dt) +
+		    (double)part->n * 4 };
+
+	if (on_coopmat(dt))
+		coop_spec(&call);
+	gpu_run(&call);
 	if (splits == 1 && dt == F32) {
 		y = tensor_view(part, 5, (int64_t[]){ g->batch, g->rows, d->kh, d->kw, g->c });
 	} else {

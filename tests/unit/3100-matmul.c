@@ -247,6 +247,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ON(products_of_every_shape, ""),
 		ON(products_of_every_shape, "subgroup,texel"),
+		/* halves through cooperative matrices, where the device has them */
+		ON(products_of_every_shape, "texel"),
 		ON(products_have_gradients, ""),
 		ON(products_have_gradients, "subgroup"),
 		ON(linear_layers, ""),

@@ -369,6 +369,8 @@ main(void)
 		ON(convolutions_of_every_kind, "subgroup,texel"),
 		ON(convolutions_of_every_kind_in_16_bits, ""),
 		ON(convolutions_of_every_kind_in_16_bits, "subgroup"),
+		/* through cooperative matrices, where the device has them */
+		ON(convolutions_of_every_kind_in_16_bits, "texel"),
 		ON(twice_as_large_then_convolved, ""),
 		ON(twice_as_large_then_convolved, "subgroup,texel"),
 		ON(transposed_convolutions, ""),
