@@ -137,10 +137,8 @@ for o in --nonsense '--shard 0/3' '--shard 4/3' '--jobs 0' '--jobs x' -k=1; do
 	rc 2 "wrong option $o" filter $o odd.jsonl
 	is "one line about $o" "$(wc -l <stderr)" 1
 done
-if command -v script >/dev/null; then
-	script -qec 'csvrec --join id --with t.csv; echo $? >status' /dev/null >out 2>&1 </dev/null
-	is 'a terminal on standard input is wrong usage' "$(cat status)" 2
-fi
+script -qec 'csvrec --join id --with t.csv; echo $? >status' /dev/null >out 2>&1 </dev/null
+is 'a terminal on standard input is wrong usage' "$(cat status)" 2
 
 # ---- nothing is held back ----
 mkfifo in out.fifo

@@ -93,7 +93,6 @@ ok 'ar: the same file' cmp src/scans/1.png dest/1.png
 x 0 'warc' f.warc
 ok 'warc: the same file' cmp src/scans/2.png dest/scans/2.png
 for c in gzip bzip2 xz 'xz --format=lzma' zstd lz4; do
-	command -v "${c%% *}" >/dev/null || continue
 	$c -c <f.gnutar >packed
 	x 0 "tar in $c" packed
 	ok "tar in $c: the same files" diff -r src/scans dest/scans

@@ -305,7 +305,7 @@ is 'a sample that is too large has a shard of its own' "$(bsdtar -tf web-4.tar.g
 archc --layout webdataset -o web1000 shapes/metadata.jsonl >/dev/null
 is 'by default a thousand share a shard' "$(ls web1000)" shard-000000.tar
 archc --layout webdataset -o webnames names.jsonl >/dev/null
-is 'keys have no dots and do not clash; masks are PNG' "$(bsdtar -tf webnames/shard-000000.tar | grep -v 'json$' | tr '\n' ' ')" \
+is 'keys have no dots and do not clash; masks are PNG' "$(LC_ALL=C.UTF-8 bsdtar -tf webnames/shard-000000.tar | grep -v 'json$' | tr '\n' ' ')" \
     "1.png 1-2.png 1-2.mask.png 1-2-2.png 1-2-2.mask0.png 1-2-2.mask1.png 1-2-2.mask2.png 1-3.png noext.png jpeg.jpg a_b.png ä ö.jpg metadata_jsonl.png "
 archc --layout webdataset -o webjpeg jpeg.jsonl >/dev/null
 is 'a JPEG mask too' "$(bsdtar -xOf webjpeg/shard-000000.tar jpeg.mask.png | head -c 4 | od -An -tx1)" ' 89 50 4e 47'

@@ -5,7 +5,7 @@ set -eu
 want="gcc libc6-dev pkg-config libarchive-dev zlib1g-dev libpng-dev libjpeg-dev libcsv-dev
 libjsmn-dev libutf8proc-dev libopenblas-dev libvulkan-dev mesa-vulkan-drivers glslang-tools"
 [ "${1-}" != --test ] || want="$want libcmocka-dev perl mandoc parallel shellcheck spirv-tools
-vulkan-validationlayers libarchive-tools zip xz-utils"
+vulkan-validationlayers libarchive-tools zip unzip bzip2 lz4 xz-utils zstd python3-numpy"
 
 missing() {
 	for p in $want; do

@@ -35,15 +35,18 @@ coopmat_find(VkPhysicalDevice dev, uint32_t size[3])
 	PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
 	    (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
 	        gpu.instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+	VkPhysicalDeviceSubgroupSizeControlFeatures control = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES };
 	VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
 		.pNext = &matrix };
 	VkCooperativeMatrixPropertiesKHR *p;
 	uint32_t n = 0, most = 0;
 
 	matrix.pNext = &model;
-	model.pNext = NULL;
+	model.pNext = &control;
 	vkGetPhysicalDeviceFeatures2(dev, &f);
 	if (!list || !matrix.cooperativeMatrix || !model.vulkanMemoryModel ||
+	    !control.subgroupSizeControl || !control.computeFullSubgroups ||
 	    !kernel_coded(K_GEMM_COOP_F16))
 		return false;
 	VK(list(dev, &n, NULL));

@@ -69,6 +69,8 @@ validation_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
 	/* the loader's remarks on other drivers are not ours */
 	if (type == VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT)
 		return VK_FALSE;
+	/* nothing is closed on the way out: the layer holds its locks while it tells */
+	gpu.device = VK_NULL_HANDLE;
 	die("validation: %s", data->pMessage);
 }
 
@@ -355,7 +357,7 @@ device_create(void)
 		.queueFamilyIndex = gpu.family, .queueCount = 1, .pQueuePriorities = &priority };
 	VkPhysicalDeviceSubgroupSizeControlFeatures control = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-		.subgroupSizeControl = VK_TRUE };
+		.subgroupSizeControl = VK_TRUE, .computeFullSubgroups = gpu.info.coopmat };
 	VkPhysicalDevice16BitStorageFeatures f16s = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
 		.pNext = gpu.subgroup_control ? &control : NULL,

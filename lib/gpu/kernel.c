@@ -171,6 +171,8 @@ make(enum kernel k, const uint32_t *spec, int nspec)
 		.layout = kernel_layout(k),
 		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
 		    .pNext = gpu.subgroup_control ? &size : NULL,
+		    .flags = kernel_reflection(k)->coopmat
+		        ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
 		    .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
 		    .pSpecializationInfo = &si } };
 	VkPipeline p;
