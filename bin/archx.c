@@ -246,6 +246,7 @@ main(int argc, char **argv)
 		usage_error("no archive given");
 	if (!o.dest == !list)
 		usage_error("one of -o DIR and --list is wanted");
+	opt_wants(&o.sync, !list || !o.sync, "-o");
 	if (manifest && argv[1])
 		usage_error("--manifest wants one folder");
 	if (o.charset) {

@@ -312,7 +312,7 @@ split_pair(struct join *j, const char *s, const char **a, const char **b)
 	*a = arena_strndup(&j->mem, s, eq ? (size_t)(eq - s) : strlen(s));
 	*b = eq ? eq + 1 : *a;
 	if (!**a || !**b)
-		usage_error("'%s': an empty name", s);
+		usage_error("--join: an empty name in '%s'", s);
 }
 
 static size_t
@@ -520,6 +520,8 @@ check_options(size_t nfiles)
 		o.numbers, o.no_header };
 	if (o.source && strcspn(o.source, "=") == 0)
 		usage_error("--source: no field in '%s'", o.source);
+	if (o.source && strchr(o.source, '=') && !strchr(strchr(o.source, '='), '%'))
+		usage_error("--source: no %% in the pattern of '%s'", o.source);
 }
 
 int

@@ -86,8 +86,8 @@ static const struct opt table[] = {
 	    "results to FILE, not to standard output", 0, 0 },
 	{ 's', "seed", OPT_U64, &how.seed, "SEED", "of subsets and resamplings (0)", 0, 0 },
 	{ 'j', "jobs", OPT_INT, &images.jobs, "N", "threads that decode images (2)", 1, 256 },
-	{ 0, "num-workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
-	{ 0, "num_workers", OPT_INT, &images.jobs, "N", NULL, 1, 256 },
+	{ 0, "num-workers", OPT_INT, &images.jobs, "N", NULL, 0, 256 },
+	{ 0, "num_workers", OPT_INT, &images.jobs, "N", NULL, 0, 256 },
 	REC_OPTIONS_COMMON(o.rec),
 	{ 0, NULL, OPT_TITLE, NULL, NULL, "Of the originals", 0, 0 },
 	{ 0, "dims", OPT_INT, &o.dims, "N", "", 64, 2048 },
@@ -180,7 +180,14 @@ check_options(int operands)
 		o.by = "label";
 	if (o.layout == LAYOUT_MEP && o.by)
 		usage_error("the table of mep has no groups");
+	opt_wants(&images.preprocess, images.weights, "--weights");
+	opt_wants(&images.side, images.weights, "--weights");
+	opt_wants(&images.batch, images.weights, "--weights");
+	opt_wants(&o.cache, images.weights, "--weights");
+	opt_wants(&o.sheet_rows, o.sheet, "--sheet");
+	opt_wants(&o.components, filtering(), "--rank or --min-p");
 	how.ddof = (int)o.ddof;
+	images.jobs += !images.jobs;
 }
 
 static struct fset_how
@@ -463,6 +470,7 @@ main(int argc, char **argv)
 	file = n ? (const char *const *)argv + at : &standard_input;
 	check_options(n);
 	read_metrics();
+	opt_wants(&o.logits, how.want[FID_IS], "--metrics inception_score");
 	o.rec.ends = true;
 	rh = reading();
 	rec_out_open(&out, 1, "standard output");

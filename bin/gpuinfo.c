@@ -187,6 +187,7 @@ main(int argc, char **argv)
 
 	if (argv[at])
 		usage_error("no operands are taken");
+	opt_wants(&o.verbose, o.selftest, "--self-test");
 	if (!o.device && !o.speed && !o.selftest) {
 		if (gpu_list(list, NULL) == 0)
 			die("no Vulkan device: install a driver (mesa-vulkan-drivers has one for "

@@ -448,6 +448,12 @@ check_usage(int operands)
 		    "--variant, --unet, --vae and --v-prediction are for models that are there");
 	if (o.out && single(o.out) && o.shard)
 		usage_error("a single file has no shards");
+	opt_wants(&o.merges, o.captions, "--captions");
+	opt_wants(&o.class_tokens, o.classes, "--classes");
+	opt_wants(&o.seed, !o.info && (!o.convert || o.images), "a new model or autoencoder");
+	opt_wants(&o.dtype, o.out, "-o");
+	opt_wants(&o.shard, o.out, "-o");
+	opt_wants(&o.force, o.out, "-o");
 }
 
 int

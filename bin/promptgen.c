@@ -108,7 +108,7 @@ read_templates(void)
 		add_template(o.templates.v[i]);
 	if (o.preset) {
 		if (!template_preset(o.preset))
-			usage_error("%s: no such preset (%s)", o.preset, TEMPLATE_PRESETS);
+			usage_error("--preset: '%s' is not one of %s", o.preset, TEMPLATE_PRESETS);
 		add_template(template_preset(o.preset));
 	}
 	if (o.file) {
@@ -484,6 +484,10 @@ by_looks(const char *const *files, size_t n, bool remove)
 static bool
 check_options(void)
 {
+	const void *const of_looks[] = { &o.rename, &o.device };
+	const void *const of_means[] = { &o.runs, &o.iterations, &o.tolerance, &o.batch };
+	const void *const rules[] = { &o.limits.mean_v, &o.limits.mean_s, &o.limits.std_v,
+		&o.limits.std_s, &o.limits.std_h, &o.limits.var_l, &o.limits.n_contour };
 	bool histo = o.preset && strcmp(o.preset, "mep-histo") == 0, looks;
 
 	read_templates();
@@ -500,6 +504,17 @@ check_options(void)
 		    "--balance, --split, --layout, --map, --stats, --save-centroids and --outliers "
 		    "go with "
 		    "--clusters, --choose-k or --centroids");
+	for (size_t i = 0; i < sizeof(of_looks) / sizeof(*of_looks); i++)
+		opt_wants(of_looks[i], looks, "--clusters, --choose-k or --centroids");
+	for (size_t i = 0; i < sizeof(of_means) / sizeof(*of_means); i++)
+		opt_wants(of_means[i], looks && !o.centroids, "--clusters or --choose-k");
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
+		opt_wants(rules[i], o.outliers > 0, "--outliers remove");
+	opt_wants(&o.by, o.choose, "--choose-k");
+	opt_wants(&o.sample, o.choose && o.by == BY_SILHOUETTE, "--choose-k by the silhouette");
+	opt_wants(&o.sizes.least, o.balance, "--balance");
+	opt_wants(&o.sizes.first, o.balance, "--balance");
+	opt_wants(&o.sizes.step, o.balance, "--balance");
 	if ((o.layout >= 0) != (o.out != NULL))
 		usage_error("--layout and -o go together");
 	if (o.only && o.layout < 0)

@@ -384,9 +384,12 @@ check_options(void)
 		usage_error("--threshold: want a share from 0 to 1");
 	if (masks && (o.scores || o.nsw))
 		usage_error("--scores and --nsw want --task labels");
-	if (!masks && (o.weights || o.ignore || o.background >= 0 || o.per_image || o.preset >= 0))
-		usage_error("--class-weights, --ignore, --background, --per-image and --preset are "
-		            "for masks");
+	if (!masks && (o.weights || o.ignore || o.background >= 0 || o.per_image ||
+	    o.preset >= 0 || o.sheet))
+		usage_error("--class-weights, --ignore, --background, --per-image, --preset and "
+		            "--sheet are for masks");
+	opt_wants(&o.sheet_rows, o.sheet, "--sheet");
+	opt_wants(&o.weights, o.average && strstr(o.average, "weighted"), "--average weighted");
 	if (o.preset >= 0 && (o.metrics || o.average || o.background == BACKGROUND_SKIP))
 		usage_error("--preset isn says which scores there are");
 	if (o.preset >= 0)

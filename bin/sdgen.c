@@ -6,6 +6,7 @@
 #include "base/sig.h"
 #include "data/rec.h"
 #include "data/sheet.h"
+#include "data/split_nsw.h"
 #include "model/gen_ask.h"
 #include "model/gen_files.h"
 #include "model/gen_queue.h"
@@ -54,7 +55,7 @@ static const struct opt table[] = {
 	{ 0, "guidance_scale", OPT_FLOAT, &o.guidance, NULL, NULL, 0, 100 },
 	{ 0, "guidance-rescale", OPT_FLOAT, &o.rescale, "X", "mend its overexposure (0)", 0, 1 },
 	{ 0, "negative", OPT_STR, &o.negative, "TEXT", "what is not wanted", 0, 0 },
-	{ 0, "negative-prompt", OPT_STR, &o.negative, NULL, NULL, 0, 0 },
+	{ 0, "negative-prompt", OPT_STR, &o.negative, "TEXT", NULL, 0, 0 },
 	{ 'W', "width", OPT_INT, &o.width, "PX", "of the images (the model's)", 1, 65536 },
 	{ 'H', "height", OPT_INT, &o.height, "PX", "of the images", 1, 65536 },
 	{ 'n', "num-images", OPT_INT, &o.images, "N", "images of each record (1)", 1, 1e9 },
@@ -291,7 +292,7 @@ substitute(const char *prompt)
 	struct sb sb = { 0 };
 
 	for (const char *s = prompt; *s;) {
-		if (o.phase && strncmp(s, "{phase}", 7) == 0) {
+		if (strncmp(s, "{phase}", 7) == 0) {
 			sb_puts(&sb, o.phase);
 			s += 7;
 		} else if (strncmp(s, "{focal_plane}", 13) == 0) {
@@ -309,7 +310,7 @@ from_prompt(void)
 {
 	const char *prompt =
 	    o.prompt ? o.prompt : "a grayscale microscopic image of human embryo at phase {phase}";
-	char *text = substitute(prompt);
+	char *text = o.layout == GEN_NSW ? substitute(prompt) : xstrdup(prompt);
 	struct rec r = { 0 };
 
 	rec_set_str(&r, "text", text);
@@ -378,12 +379,19 @@ check_usage(int operands)
 		usage_error("--dataset-name and --phase are for --layout nsw");
 	if (o.layout != GEN_MEP && (o.batches || o.per_batch))
 		usage_error("--n-batch and --num-images-batch are for --layout mep");
+	opt_wants(&o.plane, o.layout == GEN_NSW, "--layout nsw");
+	if (o.phase && nsw_phase_find(o.phase) < 0)
+		usage_error("--phase: %s", errmsg());
+	if (nsw_plane_find(o.plane) < 0)
+		usage_error("--focal-plane: %s", errmsg());
 	if (o.layout == GEN_MEP && o.images > 0)
 		usage_error("--layout mep counts images by --n-batch and --num-images-batch");
 	if (strcmp(o.batch_arg, "auto") != 0 && parse_int(o.batch_arg, 1, 256, &o.batch))
 		usage_error("--batch: %s", errmsg());
 	if (o.lora_base && !o.model)
 		usage_error("--LORA_base_model goes with --model, the LoRA");
+	if (o.init && !file_exists(o.init))
+		usage_error("--init-image: %s: No such file or directory", o.init);
 	if (o.unet && o.ckpt >= 0)
 		usage_error("--unet or --ckpt, not both");
 }
@@ -460,9 +468,19 @@ load_model(void)
 	sample.tile = strcmp(o.tile_arg, "auto") == 0 ? -1 : (int)tile;
 	if (o.scheduler < 0 && (o.scheduler = noise_config_sampler(&model.noise)) < 0)
 		die("%s: %s", model.path, errmsg());
+	opt_wants(&o.eta, o.scheduler == SAMPLER_DDIM, "--scheduler ddim");
+	opt_wants(&o.label_field, model.has[SD_CLASSES], "models of classes");
 	if (o.guidance < 0)
 		o.guidance = model.has[SD_CLASSES] ? 1 : 7.5;
 	free(path);
+}
+
+/* A run that ends before its first image leaves no empty folder. */
+static void
+undo_files(void)
+{
+	if (!made)
+		gen_files_undo(&files);
 }
 
 static void
@@ -482,6 +500,7 @@ open_files(void)
 	        o.ro.shard.n ? o.ro.shard.i - 1 : 0))
 		die("%s", errmsg());
 	files.per_batch = o.per_batch ? o.per_batch : 1;
+	atexit(undo_files);
 	free(dir);
 }
 

@@ -209,11 +209,14 @@ plan(const struct sd_setup *s, struct sd_config *cfg)
 		o->resolution = (int64_t)cfg->unet.sample_size * factor;
 	if (o->resolution % factor)
 		usage_error("--resolution: want a multiple of %d", factor);
-	if (cfg->classes.classes && (o->class_prompt || o->text || o->single_dir || o->from_names))
-		usage_error(
-		    "--class-prompt, --train-text-encoder, --session-dir and "
-		    "--image-captions-filename are "
-		    "for models of text");
+	if (cfg->classes.classes &&
+	    (o->prompt || o->class_prompt || o->text || o->single_dir || o->from_names))
+		usage_error("--instance-prompt, --class-prompt, --train-text-encoder, "
+		    "--session-dir and --image-captions-filename are for models of text");
+	opt_wants(&o->label_key, cfg->classes.classes, "models of classes");
+	opt_wants(&o->caption_key, !cfg->classes.classes || o->prompt_head, "models of text");
+	opt_wants(&o->empty, !cfg->classes.classes, "models of text");
+	opt_wants(&o->padding, !cfg->classes.classes, "models of text");
 	c = plan_conf(s, cfg);
 	if (sd_plan_make(&p, &c))
 		die("%s", errmsg());
@@ -279,6 +282,7 @@ make_settings(struct sd_train *t, int argc, char **argv)
 			usage_error("--validation-prompt: the model has no class '%s'",
 			    s->prompts[i]);
 	s->steps = steps_of_run(&t->feed.view);
+	s->go_on = o->resume_from && !strcmp(o->resume_from, "latest");
 	if (o->scale_lr)
 		s->lr *= (double)(o->batch * o->accumulate);
 	if (schedule_init(&s->schedule, o->schedule, o->warmup, s->steps))

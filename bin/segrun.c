@@ -247,9 +247,12 @@ check_options(void)
 
 	if (!o.model || !o.output)
 		usage_error("--model and --output are required");
+	opt_wants(&o.overlap, o.tile, "--tile");
 	gpu_open(o.device);
 	if (seg_model_load(&model, o.model, false))
 		die("%s", errmsg());
+	opt_wants(&o.threshold, model.spec.mode != SEG_MULTICLASS,
+	    "models that are not multiclass: the likeliest class is taken");
 	if (o.threshold >= 0)
 		model.threshold = o.threshold;
 	unit = 1 << model.net.cfg.depth;

@@ -8,6 +8,7 @@
 #include "metric/seg_train.h"
 #include "nn/checkpoint.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 enum { UNSET = -2 };
 
 static struct opts {
-	const char *device, *output, *preset;
+	const char *device, *output;
+	int preset;
 	uint64_t seed;
 	bool quiet, resume, strict;
 	int64_t jobs;
@@ -35,7 +37,7 @@ static struct opts {
 	const char *monitor, *early_stop, *log_every;
 	double threshold;
 	int64_t save_every, keep;
-} o = { .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1, .mode = UNSET,
+} o = { .preset = -1, .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1, .mode = UNSET,
 	.activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3,
 	.epochs = UNSET, .batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5,
 	.keep = 2 };
@@ -45,7 +47,7 @@ enum { CACHE = 1 << 30 };
 
 static const struct opt table[] = {
 	{ 'o', "output", OPT_STR, &o.output, "DIR", "the run's folder (required)", 0, 0 },
-	{ 0, "preset", OPT_STR, &o.preset, "isn",
+	{ 0, "preset", OPT_CHOICE, &o.preset, "isn",
 	    "ISN's configuration; other options come on top", 0, 0 },
 	{ 0, "class-dict", OPT_STR, &o.class_dict, "CSV",
 	    "classes by colour: name, r, g, b", 0, 0 },
@@ -123,6 +125,7 @@ struct word {
 	double *value;     /* NULL: a flag */
 	bool *flag;
 	double lo, hi;
+	bool whole;
 };
 
 /* Reads the parts after the first colon of text; returns the name before it, which lives on. */
@@ -150,6 +153,8 @@ parts_of(const char *option, const char *text, const struct word *w, bool named)
 			*k->flag = true;
 		else if (parse_float(value, k->lo, k->hi, k->value))
 			usage_error("%s: %s: %s", option, s, errmsg());
+		else if (k->whole && *k->value != floor(*k->value))
+			usage_error("%s: %s: '%s' is not a whole number", option, s, value);
 	}
 	return name;
 }
@@ -158,10 +163,8 @@ parts_of(const char *option, const char *text, const struct word *w, bool named)
 static void
 apply_preset(void)
 {
-	bool isn = o.preset && !strcmp(o.preset, "isn");
+	bool isn = o.preset >= 0;
 
-	if (o.preset && !isn)
-		usage_error("--preset: only isn is known");
 	if (isn) {
 		if (!o.log_every)
 			o.log_every = "50:metrics";
@@ -254,7 +257,8 @@ make_spec(struct seg_spec *s)
 {
 	bool alias = false;
 	const struct word words[] =
-	    { { "soft", NULL, &s->soft, 0, 0 }, { "alias", NULL, &alias, 0, 0 },
+	    { { "soft", NULL, &s->soft, 0, 0, false },
+		{ "alias", NULL, &alias, 0, 0, false },
 		{ 0 } };
 
 	*s = (struct seg_spec){ .channels = (int)o.channels, .ignore = (int)o.ignore };
@@ -286,8 +290,9 @@ static void
 make_net_config(struct segnet_config *c, const struct seg_spec *s, bool *frozen)
 {
 	double d[UNET_MAXDEPTH], width = 1, drop = -1;
-	const struct word words[] = { { "width", &width, NULL, 0.05, 4 },
-		{ "drop-connect", &drop, NULL, 0, 0.9 }, { "frozen", NULL, frozen, 0, 0 }, { 0 } };
+	const struct word words[] = { { "width", &width, NULL, 0.05, 4, false },
+		{ "drop-connect", &drop, NULL, 0, 0.9, false },
+		{ "frozen", NULL, frozen, 0, 0, false }, { 0 } };
 	const char *encoder = parts_of("--encoder", o.encoder, words, true);
 	int unit;
 
@@ -295,18 +300,25 @@ make_net_config(struct segnet_config *c, const struct seg_spec *s, bool *frozen)
 		usage_error("%s", errmsg());
 	if (width != 1)
 		segnet_config_widen(c, width);
+	if (drop >= 0 && strncmp(encoder, "efficientnet", 12) != 0)
+		usage_error("--encoder: drop-connect is EfficientNet's");
 	if (drop >= 0)
 		c->eff.drop_connect = drop;
 	c->scse = o.attention == 1;
 	c->in_channels = s->channels;
 	c->classes = s->classes;
 	c->activation = (enum seg_activation)o.activation;
+	if (c->activation == SEG_SOFTMAX && s->mode != SEG_MULTICLASS)
+		usage_error("--activation softmax is for --mode multiclass");
+	opt_wants(&o.threshold, s->mode != SEG_MULTICLASS || s->soft ||
+	    c->activation == SEG_SIGMOID, "masks or nets that are not of one class a pixel");
 	if (o.decoder) {
 		numbers("--decoder-channels", o.decoder, 1, 4096, d, UNET_MAXDEPTH, &c->depth);
 		if (c->depth < 3)
 			usage_error("--decoder-channels: want 3 to 5 numbers");
 		for (int i = 0; i < c->depth; i++)
-			c->decoder[i] = (int)d[i];
+			if ((c->decoder[i] = (int)d[i]) != d[i])
+				usage_error("--decoder-channels: %g is not a whole number", d[i]);
 	}
 	unit = 1 << c->depth;
 	if (s->resize_w % unit || s->resize_h % unit || s->crop_w % unit || s->crop_h % unit)
@@ -317,10 +329,14 @@ make_net_config(struct segnet_config *c, const struct seg_spec *s, bool *frozen)
 static void
 make_loss(struct seg_loss *l, const struct seg_spec *s)
 {
+	bool weighs = false;
 	const char *text = o.loss ? o.loss : s->mode == SEG_MULTICLASS ? "ce+dice" : "bce+dice";
 
 	if (seg_loss_parse(l, s->mode, text))
 		usage_error("--loss: %s", errmsg());
+	for (int i = 0; i < l->n; i++)
+		weighs |= l->term[i].kind != SEG_LOVASZ && l->term[i].kind != SEG_MCC;
+	opt_wants(&o.class_weights, weighs, "another loss than lovasz and mcc");
 	for (int i = 0; i < l->n && o.activation != SEG_NONE; i++) {
 		/* the net's output is a probability already; ce takes what it is given, as ISN's
 		 * does */
@@ -335,31 +351,39 @@ make_loss(struct seg_loss *l, const struct seg_spec *s)
 static void
 make_augment(struct augment *a)
 {
-	const struct word words[] = { { "hflip", NULL, &a->flip_h, 0, 0 },
-		{ "vflip", NULL, &a->flip_v, 0, 0 }, { "turn", NULL, &a->rotate90, 0, 0 },
-		{ "rotate", &a->rotate, NULL, 0, 180 }, { "scale", &a->scale, NULL, 0, 10 },
-		{ "brightness", &a->brightness, NULL, 0, 10 },
-		    { "contrast", &a->contrast, NULL, 0, 10 },
-		{ "saturation", &a->saturation, NULL, 0, 10 }, { "hue", &a->hue, NULL, 0, 0.5 },
-		    { 0 } };
+	const struct word words[] = { { "hflip", NULL, &a->flip_h, 0, 0, false },
+		{ "vflip", NULL, &a->flip_v, 0, 0, false },
+		{ "turn", NULL, &a->rotate90, 0, 0, false },
+		{ "rotate", &a->rotate, NULL, 0, 180, false },
+		{ "scale", &a->scale, NULL, 0, 10, false },
+		{ "brightness", &a->brightness, NULL, 0, 10, false },
+		{ "contrast", &a->contrast, NULL, 0, 10, false },
+		{ "saturation", &a->saturation, NULL, 0, 10, false },
+		{ "hue", &a->hue, NULL, 0, 0.5, false }, { 0 } };
 
 	*a = (struct augment){ 0 };
 	if (o.augment)
 		parts_of("--augment", o.augment, words, false);
+	if (o.channels == 1 && (a->hue > 0 || a->saturation > 0))
+		usage_error("--augment: gray images have neither hue nor saturation");
 }
 
 static void
 make_optimizer(struct optim_conf *c)
 {
 	double decay = -1;
-	const struct word words[] = { { "beta1", &c->beta1, NULL, 0, 0.9999999 },
-		{ "beta2", &c->beta2, NULL, 0, 0.9999999 }, { "eps", &c->eps, NULL, 0, 1 },
-		{ "momentum", &c->momentum, NULL, 0, 1 }, { "decay", &decay, NULL, 0, 10 },
-		{ "nesterov", NULL, &c->nesterov, 0, 0 }, { 0 } };
+	const struct word of_adam[] = { { "beta1", &c->beta1, NULL, 0, 0.9999999, false },
+		{ "beta2", &c->beta2, NULL, 0, 0.9999999, false },
+		{ "eps", &c->eps, NULL, 0, 1, false }, { "decay", &decay, NULL, 0, 10, false },
+		{ 0 } };
+	const struct word of_sgd[] = { { "momentum", &c->momentum, NULL, 0, 1, false },
+		{ "decay", &decay, NULL, 0, 10, false },
+		{ "nesterov", NULL, &c->nesterov, 0, 0, false }, { 0 } };
+	bool sgd = strncmp(o.optimizer, "sgd", 3) == 0;
 	const char *name;
 
 	*c = (struct optim_conf){ .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .momentum = 0.9 };
-	name = parts_of("--optimizer", o.optimizer, words, true);
+	name = parts_of("--optimizer", o.optimizer, sgd ? of_sgd : of_adam, true);
 	if (optim_kind_from(name, &c->kind))
 		usage_error("--optimizer: %s", errmsg());
 	c->weight_decay = decay >= 0 ? decay
@@ -370,9 +394,9 @@ static void
 make_settings(struct seg_settings *s)
 {
 	double warmup = 0, every = 1, stop[2] = { 0 };
-	const struct word words[] = { { "warmup", &warmup, NULL, 0, 1e9 }, { 0 } };
-	const struct word when[] = { { "every", &every, NULL, 1, 1e9 }, { 0 } };
-	const struct word log[] = { { "metrics", NULL, &s->train_metrics, 0, 0 }, { 0 } };
+	const struct word words[] = { { "warmup", &warmup, NULL, 0, 1e9, true }, { 0 } };
+	const struct word when[] = { { "every", &every, NULL, 1, 1e9, true }, { 0 } };
+	const struct word log[] = { { "metrics", NULL, &s->train_metrics, 0, 0, false }, { 0 } };
 	struct schedule probe;
 	int n;
 
@@ -388,10 +412,15 @@ make_settings(struct seg_settings *s)
 		usage_error("--log-every: %s", errmsg());
 	s->schedule = parts_of("--lr-scheduler", o.schedule, words, true);
 	s->warmup = (int64_t)warmup;
-	if (schedule_init(&probe, s->schedule, s->warmup, 1))
-		usage_error("--lr-scheduler: %s", errmsg());
+	if (schedule_init(&probe, s->schedule, s->warmup, 1) || probe.kind == SCHEDULE_STEP)
+		usage_error("--lr-scheduler: '%s' is not one of constant, constant_with_warmup, "
+		    "linear, cosine, cosine_with_restarts, polynomial", s->schedule);
+	if (s->warmup && probe.kind == SCHEDULE_CONSTANT)
+		usage_error("--lr-scheduler: constant has no warmup; constant_with_warmup has");
 	if (o.early_stop) {
 		numbers("--early-stop", o.early_stop, 0, 1e9, stop, 2, &n);
+		if (stop[0] != floor(stop[0]))
+			usage_error("--early-stop: %g is not a whole number", stop[0]);
 		s->patience = (int64_t)stop[0];
 		s->min_delta = stop[1];
 	}

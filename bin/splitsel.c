@@ -174,6 +174,14 @@ is_all(const struct opt_list *l, const char *option)
 	return !l->n || !strcmp(l->v[0], "all");
 }
 
+/* Does an option give records their split? */
+static bool
+splits(void)
+{
+	return o.weights || o.counts || o.split_file || o.fair || o.preset == PRESET_ISN ||
+	       o.holdout >= 0;
+}
+
 static void
 check_options(int operands)
 {
@@ -208,6 +216,15 @@ check_options(int operands)
 		usage_error("--videos and --unannotated want --nsw-tree");
 	if (o.shuffle && o.no_shuffle)
 		usage_error("--shuffle or --no-shuffle?");
+	opt_wants(&o.allow_empty, splits(), "an option that splits");
+	opt_wants(&o.split_json, splits(), "an option that splits");
+	opt_wants(&o.rule, o.one_per_phase, "--one-per-phase");
+	opt_wants(&o.no_shuffle, o.one_per_phase, "--one-per-phase");
+	opt_wants(&o.with_replacement, o.balanced >= 0, "--balanced");
+	opt_wants(&o.missing, o.balanced >= 0, "--balanced");
+	opt_wants(&o.into, o.generated.n, "--generated");
+	opt_wants(&o.rng, o.rng == RNG_ID || o.weights || o.counts || o.balanced >= 0 ||
+	    o.random >= 0, "--weights, --counts, --balanced or --random");
 }
 
 /* The original's spellings for two labels become --total. */
@@ -324,6 +341,8 @@ split_fairly(void)
 		nsw_fair(&tree, &v, &n);
 	else
 		fair_from_set(&set, &v, &n);
+	if (!n)
+		die("no record has a group and a phase, by which --fair splits");
 	list = xmalloc((n + 1) * sizeof(*list));
 	need(
 	    split_fair(v, n, phase_name, &weights, seed_or(1234567890), o.allow_empty, list, size));
@@ -338,13 +357,6 @@ split_fairly(void)
 	}
 	fair_release(v, n);
 	free(list);
-}
-
-static bool
-splits(void)
-{
-	return o.weights || o.counts || o.split_file || o.fair || o.preset == PRESET_ISN ||
-	       o.holdout >= 0;
 }
 
 static void
@@ -537,10 +549,10 @@ main(int argc, char **argv)
 	if (o.split_file)
 		need(split_json_read(&file, o.split_file));
 	file_part(); /* a wrong --set is better told before any work */
-	if (o.weights || o.counts)
-		need(split_parse_weights(
-		    &weights, o.weights ? o.weights : o.counts, o.counts, &names));
-	else if (o.fair)
+	if ((o.weights || o.counts) &&
+	    split_parse_weights(&weights, o.weights ? o.weights : o.counts, o.counts, &names))
+		usage_error("--%s: %s", o.weights ? "weights" : "counts", errmsg());
+	if (o.fair && !o.weights)
 		need(split_parse_weights(&weights, ".6,.2,.2", false, &names));
 	if (o.tree)
 		read_tree();

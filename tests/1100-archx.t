@@ -536,6 +536,7 @@ for o in --nonsense '--charset none' '--max-bytes x' '--max-ratio 0' '--max-memb
 	rc 2 "wrong option $o" archx $o -o dest3 scans.tar.gz
 	is "one line about $o" "$(wc -l <stderr)" 1
 done
+rc 2 'a list that is synced' archx --sync --list scans.tar.gz
 ok 'nothing was written' test ! -e dest3
 rc 2 '/dev/full' sh -c 'archx -o full noise.tar.gz scans.tar.gz >/dev/full'
 is 'what was complete is left, and nothing of ours' "$(ls -A full)" noise

@@ -265,7 +265,9 @@ for o in '--weights 1' '--weights 1,1,1,1' '--weights 1,x' '--weights 0,0' '--we
     '--weights a=1,1' '--weights a=1,a=1' '--counts 400,400' '--counts rest,rest' \
     '--weights 1,1 --counts 1,1' '--preset nosuch' '--fair --hash' '--stratify label' \
     '--generated gen.jsonl' '--replace .5' '--random 1 --balanced 1' '--group-by p --group-cut ab' \
-    '--split-file nofile' '--videos x' '--phases all,t2' '--phases nosuch' '--hash'; do
+    '--split-file nofile' '--videos x' '--phases all,t2' '--phases nosuch' '--hash' \
+    '--allow-empty' '--split-json sj' '--frame-rule main' '--no-shuffle' '--with-replacement --random 3' '--if-missing drop' \
+    '--into train' '--rng python' '--fair'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" splitsel $o in.jsonl
 	is "one line about it: $o" "$(wc -l <stderr)" 1

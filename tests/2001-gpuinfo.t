@@ -13,6 +13,7 @@ is 'is named' "$(cat stderr)" "gpuinfo: no Vulkan device 'no such device'; gpuin
 rc 2 'no driver at all' env VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent gpuinfo
 like 'says what to install' "$(cat stderr)" 'gpuinfo: no Vulkan device: install a driver*'
 rc 2 'an operand is a usage error' gpuinfo stray
+rc 2 '-v is of --self-test' gpuinfo -v
 rc 2 'an unknown option too' gpuinfo --nonsense
 is 'in one line' "$(wc -l <stderr | tr -d ' ')" 1
 rc 2 'a full disk' sh -c 'gpuinfo >/dev/full'

@@ -179,7 +179,7 @@ rc 2 'an empty table' csvrec --join video --with /dev/null f.jsonl
 # ---- wrong usage ----
 for o in '--join a' '--with t.csv' '--no-header' '--text a' '--range a=b,c' '-j 2' '--to-csv -n' '--to-csv -k' \
     '-t ab' '-f a,,b' '-f a,a' '--join a --with t.csv --range a=b' '--join a --with t.csv --to-csv' \
-    '--source =x' '--join a --with -' '--unmatched maybe'; do
+    '--source =x' '--join a --with -' '--unmatched maybe' '--source f=x' '--join = --with t.csv'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong usage: $o" csvrec $o
 	is 'in one line' "$(wc -l <stderr)" 1

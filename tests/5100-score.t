@@ -250,7 +250,7 @@ rc 0 'empty input, labels' score --task labels /dev/null
 for o in '--task nosuch' '--threshold 2' '--metrics nosuch' '--average nosuch' '--average weighted' '--class-weights 1,2' \
     '--classes nosuch.csv' '--classes a,a' '--scores p' '--nsw d' '--task labels --per-image' \
     '--task labels --metrics iou' '--task labels --average micro' '--preset isn --metrics iou' \
-    '--ignore x' '--zero-division x'; do
+    '--ignore x' '--zero-division x' '--sheet-rows 3' '--task labels --sheet s.png' '--classes 2 --class-weights 1,2'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" score $o masks.jsonl
 	is "one line about it: $o" "$(wc -l <stderr)" 1

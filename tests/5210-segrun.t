@@ -102,7 +102,8 @@ done
 ) | head -n 1 >/dev/null
 is 'a reader that goes away ends it by SIGPIPE or not at all' "$(sed 's/^141$/0/' status)" 0
 for o in '-m run/best' '-o x' '-m nothing -o x' '-m run/best -o x --tile 33' '-m run/best -o x --tile 32 --overlap 32' \
-    '-m run/best -o x -d nonesuch' '-m run/best -o x --threshold 2' '-m run/best -o x -j 0' '-m run -o x'; do
+    '-m run/best -o x -d nonesuch' '-m run/best -o x --threshold 2' '-m run/best -o x -j 0' '-m run -o x' \
+    '-m run/best -o x --overlap 8'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" segrun -q $o shapes.jsonl
 	is 'one line about it' "$(wc -l <stderr)" 1

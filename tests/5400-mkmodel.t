@@ -194,6 +194,12 @@ rc 2 'an unknown name' mkmodel -o nope big
 like 'says which there are' "$(cat stderr)" '*sd15*tiny*'
 rc 2 'a model that is there' mkmodel -o m mini
 rc 0 'is replaced when told' mkmodel -f --tokenizer took/tokenizer -o m mini
+for o in '--merges 3 -o x mini' '--class-tokens 3 -o x mini' '--info --dtype f16 m' '--info --shard-size 1M m' '--info -f m' \
+    '--info -s 1 m' '--convert -s 1 -o x m'; do
+	# shellcheck disable=SC2086
+	rc 2 "wrong: $o" mkmodel $o
+	is 'one line about it' "$(wc -l <stderr)" 1
+done
 rc 2 'captions and a tokenizer' mkmodel --captions captions.txt --tokenizer m/tokenizer -o nope mini
 rc 2 'a single file without a tokenizer' mkmodel --convert -o nope m.safetensors
 like 'says what is missing' "$(cat stderr)" '*--tokenizer*'

@@ -227,6 +227,29 @@ perl -pi -e 's/conv_in\.weight/conv_ix.weight/' broken/unet/diffusion_pytorch_mo
 rc 2 'a model that does not fit' sdgen -m broken a.jsonl
 is 'every misfit is told' "$(grep -c -e 'missing conv_in.weight' -e 'unknown conv_ix.weight' stderr)" 2
 
+# what is read late may be bad: no empty folder is left behind
+for o in '-o late/on/it --prompt x' '-o late/image/train --layout mep --n-batch 1 --prompt x' \
+    '-o runs --layout nsw --dataset-name late --phase t2'; do
+	# shellcheck disable=SC2086
+	rc 2 "a bad U-Net: $o" sdgen -q -m broken --steps 2 $o
+done
+ok 'leaves nothing' test ! -e late -a ! -e runs/late
+mkdir own
+sdgen -q -m broken --steps 2 -o own/x --prompt x 2>/dev/null
+is 'but what was there before' "$(ls -A own)$(ls -d own)" own
+for o in '--eta 0.5' '--label-field x' '--focal-plane F+00' '--init-image gone' '--phase t2' '--layout nsw --dataset-name d --phase t99' \
+    '--layout nsw --dataset-name d --phase t2 --focal-plane F9' '--n-batch 2' '--vae-tile 3' '--unet m/unet --ckpt 3' \
+    '-m m.safetensors --variant fp16 --tokenizer m/tokenizer' '--prompt-dict gone'; do
+	# shellcheck disable=SC2086
+	rc 2 "wrong: $o" gen -q -o wrong $o
+	is 'one line about it' "$(wc -l <stderr)" 1
+done
+ok 'and no folder' test ! -e wrong
+gen -o eta --no-metadata --scheduler ddim --eta 1 a.jsonl >/dev/null
+rc 1 '--eta counts' cmp -s eta/a.png s/ddim.png
+gen -o braces --prompt 'a {focal_plane}' >braces.jsonl
+like 'only nsw puts words into prompts' "$(cat braces.jsonl)" '*"text":"a {focal_plane}"*'
+
 cp one/a.png keep.png
 printf 'mine' >one/a.png
 rm one/b-1.png

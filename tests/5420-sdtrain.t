@@ -73,12 +73,89 @@ resumes dreambooth "$unet" --instance-prompt 'a sks cell' --class-prompt 'a cell
     --class-data-dir classes --prior-loss-weight 0.3
 resumes classes class_embedding/diffusion_pytorch_model.safetensors --class-labels 0,1
 rc 2 'resuming with another seed' train -o b --max-steps 7 --class-labels 0,1 --resume -s 1 shapes.jsonl
-like 'is refused' "$(cat stderr)" 'sdtrain: b/checkpoint-6/state.json: the run has seed 0*'
+like 'is refused' "$(cat stderr)" 'sdtrain: b/*state.json: the run has seed 0*'
 rc 2 'a checkpoint that is not there' train -o b --resume-from-checkpoint checkpoint-99 shapes.jsonl
 rc 0 'resuming what has not begun' train -o fresh --max-steps 1 --resume shapes.jsonl
 rc 0 'an earlier checkpoint' train -o run --max-steps 4 --checkpoint-steps 0 \
     --resume_from_checkpoint=checkpoint-3 shapes.jsonl
 is 'goes on from there' "$(field step <stdout | head -n 1)" 4
+
+# what has ended stays as it is; more steps go on from the last checkpoint
+for form in '' '--lora-rank 2'; do
+	rm -rf ended ended0
+	# shellcheck disable=SC2086
+	train -o ended --max-steps 3 --checkpoint-steps 2 $form shapes.jsonl >ended.log
+	cp -r ended ended0
+	# shellcheck disable=SC2086
+	rc 0 "a run that has ended ${form:-whole}" sdtrain -m m -b 4 --lr 1e-3 -o ended --max-steps 3 --checkpoint-steps 2 \
+	    $form --resume shapes.jsonl
+	like 'is told' "$(tail -n 1 stderr)" 'sdtrain: ended: its 3 steps are done, nothing is left to train'
+	is 'its result again, no step' "$(sed 's/,"memory.*//' stdout)" "$(tail -n 1 ended.log | sed 's/,"memory.*//')"
+	ok 'nothing has changed' diff -r --no-dereference ended ended0
+	# shellcheck disable=SC2086
+	rc 0 'more steps' train -o ended --max-steps 4 --checkpoint-steps 0 $form --resume shapes.jsonl
+	is 'are the remaining ones' "$(grep '"kind":"step"' stdout | field step | tr '\n' ' ')" '3 4 '
+	# shellcheck disable=SC2086
+	train -o ended --max-steps 4 --checkpoint-steps 0 $form --resume shapes.jsonl >ended.log
+	is 'until they are done' "$(steps <ended.log)" 0
+done
+
+# ---- every option counts ----
+# sum DIR: of the weights, without the header, which tells the options
+sum() {
+	tail -c +$((9 + $(od -An -tu8 -N8 "$1/$unet"))) "$1/$unet" | cksum
+}
+one() {
+	rm -rf one
+	sdtrain -q -m m -b 2 --max-steps 1 --checkpoint-steps 0 --center-crop --lr 1e-3 -o one "$@" shapes.jsonl >one.log &&
+	    sum one
+}
+one >one.sum
+for o in --random-flip '-s 3' '--empty-prompts 1' '--max-samples 3' '--instance-prompt y' '--accumulate 2' '--clip 0.01' \
+    '--snr-gamma 5' '--noise-offset 0.5' '--input-perturbation 0.5' '--scale-lr' '--adam-epsilon 1e-2' '--adam-weight-decay 9' \
+    '--text-padding longest' '--use-8bit-adam --adam-beta1 0.5' '--lr-scheduler constant_with_warmup' \
+    '--prediction-type sample' '--resolution 16' '--save-dtype bf16' '--mixed-precision bf16'; do
+	# shellcheck disable=SC2086
+	one $o | cat - one.sum >sums
+	is "$o" "$(sort -u sums | wc -l)" 2
+	cat sums >>all.sums
+done
+is 'each in its way' "$(sort -u all.sums | wc -l)" 21
+one --lr 2e-3 | cat - all.sums >sums
+is '--scale-lr is by the batch' "$(sort -u sums | wc -l)" 21
+is 'steps of an image' "$(one --max-steps 0 --steps-per-image 1 >/dev/null; tail -n 1 one.log | field step)" 10
+sdtrain --plan -m m --preset nsw -n 2 --resolution 32 | field total_bytes >plan.bytes
+ok 'a preset lets itself be planned' test -s plan.bytes
+is "a preset's steps give way to epochs" "$(one --preset mep --resolution 32 --no-use-8bit-adam -b 5 --max-steps 0 -n 1 >/dev/null
+	tail -n 1 one.log | field step)" 2
+is 'a preset may be cut short' "$(one --pres mep --resolution 32 -b 5 >/dev/null; grep -o '"loss_scale":' one.log)" '"loss_scale":'
+
+# ---- diffusers' options ----
+# of train_text_to_image.py, train_text_to_image_lora.py and train_dreambooth.py of its release 0.27
+for o in input_perturbation pretrained_model_name_or_path revision variant dataset_name dataset_config_name train_data_dir \
+    image_column caption_column max_train_samples validation_prompts output_dir cache_dir seed resolution center_crop \
+    random_flip train_batch_size num_train_epochs max_train_steps gradient_accumulation_steps gradient_checkpointing \
+    learning_rate scale_lr lr_scheduler lr_warmup_steps snr_gamma use_8bit_adam allow_tf32 use_ema non_ema_revision \
+    dataloader_num_workers adam_beta1 adam_beta2 adam_weight_decay adam_epsilon max_grad_norm push_to_hub hub_token \
+    prediction_type hub_model_id logging_dir mixed_precision report_to local_rank checkpointing_steps \
+    checkpoints_total_limit resume_from_checkpoint enable_xformers_memory_efficient_attention noise_offset validation_epochs \
+    tracker_project_name validation_prompt num_validation_images rank tokenizer_name instance_data_dir class_data_dir \
+    instance_prompt class_prompt with_prior_preservation prior_loss_weight num_class_images train_text_encoder \
+    sample_batch_size lr_num_cycles lr_power validation_steps prior_generation_precision set_grads_to_none offset_noise \
+    pre_compute_text_embeddings tokenizer_max_length text_encoder_use_attention_mask skip_save_text_encoder \
+    validation_images class_labels_conditioning validation_scheduler; do
+	case $(sdtrain --$o 1 2>&1) in
+	*' is required;'* | *": --$(echo $o | tr _ -): "*) ;;
+	*) echo $o ;;
+	esac
+done >unknown
+is 'are all known, or refused with a reason' "$(cat unknown)" ''
+rc 2 'what means nothing here' train --allow_tf32 -o x shapes.jsonl
+is 'is told why' "$(cat stderr)" 'sdtrain: --allow-tf32: f32 is f32 here, tf32 is not had; see sdtrain --help'
+one --report_to tensorboard >/dev/null
+ok 'event files stand where they do there' test -s "$(find one/logs -name 'events.out.tfevents.*')"
+one --logging_dir log --dataloader_num_workers 0 >/dev/null
+ok 'or in another folder of the run' test -s "$(find one/log -name 'events.out.tfevents.*')"
 
 # ---- ways to the same ----
 train -o cached --max-steps 3 --checkpoint-steps 3 --cache-latents --center-crop shapes.jsonl >/dev/null
@@ -229,7 +306,16 @@ rc 2 'no such model' sdtrain -q -m nonesuch -o none shapes.jsonl
 for o in '' '-o x --resolution 30' '-o x --lr -1' '-o x -n 0' '-o x --lr-scheduler up' '-o x --preset foo' \
     '-o x --mixed-precision fp8' '-o x --image-folder shapes' '-o x --lora-rank 2 --use-ema' \
     '-o x --class-labels 0,1 --class-prompt y' '-o x --with_prior_preservation' '-o x --scheduler foo' \
-    '-o x --class-labels 0,1 --validation-prompt 7' '-o x --nonsense'; do
+    '-o x --class-labels 0,1 --validation-prompt 7' '-o x --nonsense' '-o x --ema-decay 0.9' '-o x --lora-alpha 2' \
+    '-o x --lora-form peft' '-o x --lora-rank 2 --save-dtype f16' '-o x --class-tokens 2' '-o x --num-class-images 3' \
+    '-o x --class-data-dir c' '-o x --prior-loss-weight 0' '-o x --sample-batch-size 2' '-o x --steps 3' \
+    '-o x --guidance-scale 3' '-o x --scheduler ddim' '-o x --num-validation-images 1' '-o x --cache-memory 1G' \
+    '-o x --session-steps 2' '-o x --lr-num-cycles 2' '-o x --lr-power 2' '-o x --lr-warmup-steps 5' \
+    '-o x --lr-scheduler step' '-o x --max-steps 2 --steps-per-image 2' '-o x --label-field y' '-o x --keep 0' \
+    '-o x --class-labels 0,1 --caption-field text' '-o x --class-labels 0,1 --instance-prompt y' \
+    '-o x --image-folder shapes --instance-prompt y' '-o x --train-data-dir folder' \
+    '-o x --instance-prompt y --caption-field z' '-o x --captions-dir shapes' \
+    '-o x --image-captions-filename --captions-dir none'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" sdtrain -q -m m $o shapes.jsonl
 	is 'one line about it' "$(wc -l <stderr)" 1

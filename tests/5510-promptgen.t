@@ -147,7 +147,10 @@ is 'a reader that goes away ends it by SIGPIPE or not at all' "$(sed 's/^141$/0/
 }
 for o in '' '--preset none' '-t {' '-t {x:upper}' '-t x --balance' '-t x --layout mep' '-t x --clusters 2 --choose-k 2:3' \
     '-t x --clusters 0' '-t x --clusters 2 --layout mep' '-t x --choose-k 5' '-t x --clusters 2 --split 1' \
-    '-t x --clusters 2 --shard 1/2' '-t x --centroids gone.npy' '-t x --clusters 2 --outliers some' '--templates gone'; do
+    '-t x --clusters 2 --shard 1/2' '-t x --centroids gone.npy' '-t x --clusters 2 --outliers some' '--templates gone' \
+    '-t x --rename a=b' '-t x -d 0' '-t x --runs 2' '-t x --clusters 2 --min-mean-v 3' '-t x --clusters 2 --by sdbw' \
+    '-t x --clusters 2 --sample 9' '-t x --clusters 2 --min-prompts 1' '-t x --clusters 2 --first-size 9' \
+    '-t x --clusters 2 --size-step 9' '-t x --centroids c.npy --mini-batch 9' '-t x --choose-k 2:3 --by sdbw --sample 9'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" promptgen -q $o v.jsonl
 	is 'one line about it' "$(wc -l <stderr)" 1

@@ -316,6 +316,11 @@ rc 2 '--shard of a comparison' fid --shard 1/2 real.npy gen.npy
 rc 2 '--partial to nowhere' fid --partial real.npy
 rc 2 '--network without --weights' fid --network dino real.npy gen.npy
 rc 2 '--dims of another network' fid --dims 64 --network dino --weights x real.npy gen.npy
+for o in '--preprocess clean-fid' '--size 64' '--batch-size 2' '--cache c' '--sheet-rows 2' '--components 3' '--logits gen.npy'; do
+	# shellcheck disable=SC2086
+	rc 2 "$o alone" fid $o --metrics fid real.npy gen.npy
+	like 'is told' "$(cat stderr)" "fid: ${o% *} goes with *"
+done
 rc 2 '--rank with --by' fid --rank --by label real.npy gen.npy
 if [ -e /dev/full ]; then
 	fid real.npy gen.npy >/dev/full 2>stderr

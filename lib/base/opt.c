@@ -14,6 +14,10 @@
 
 enum { LONG_BASE = 256, LONG_HELP = 100000, LONG_VERSION };
 
+/* rows whose option was given */
+static const struct opt **said;
+static size_t nsaid, capsaid;
+
 void
 usage_error(const char *fmt, ...)
 {
@@ -113,7 +117,11 @@ set(const struct opt *o, const char *arg, bool negated)
 {
 	bool limits = o->min != 0 || o->max != 0;
 	double lo = limits ? o->min : -9e15, hi = limits ? o->max : 9e15;
+	bool text = o->type == OPT_STR || o->type == OPT_LIST;
 
+	/* "$DIR" of a variable that is not set */
+	if (text && !*arg && !(o->arg && strcmp(o->arg, "TEXT") == 0))
+		return err("its argument is empty");
 	switch (o->type) {
 	case OPT_FLAG:
 		*(bool *)o->dst = !negated;
@@ -148,11 +156,37 @@ set(const struct opt *o, const char *arg, bool negated)
 		l->v[l->n++] = arg;
 		return 0;
 	}
+	case OPT_REFUSED:
+		return err("%s", o->arg);
 	case OPT_TITLE:
 	case OPT_END:
 		break;
 	}
 	return err("option of no type");
+}
+
+static const struct opt *
+row_said(const void *dst)
+{
+	for (size_t i = 0; i < nsaid; i++)
+		if (said[i]->dst == dst)
+			return said[i];
+	return NULL;
+}
+
+bool
+opt_said(const void *dst)
+{
+	return row_said(dst) != NULL;
+}
+
+void
+opt_wants(const void *dst, bool there, const char *what)
+{
+	const struct opt *o = there ? NULL : row_said(dst);
+
+	if (o)
+		usage_error("--%s goes with %s", o->name, what);
 }
 
 int
@@ -254,9 +288,10 @@ opt_parse(int argc, char **argv, const struct opt *table, const char *synopsis,
 		}
 		if (!o->name)
 			continue;
-		longs[nlong++] = (struct option){ o->name, flag ? no_argument : required_argument,
-		    NULL,
-			LONG_BASE + (int)(2 * i) };
+		longs[nlong++] = (struct option){ o->name,
+			flag ? no_argument
+			    : o->type == OPT_REFUSED ? optional_argument : required_argument,
+			NULL, LONG_BASE + (int)(2 * i) };
 		if (flag)
 			longs[nlong++] = (struct option){ xasprintf("no-%s", o->name), no_argument,
 				NULL, LONG_BASE + (int)(2 * i) + 1 };
@@ -279,6 +314,8 @@ opt_parse(int argc, char **argv, const struct opt *table, const char *synopsis,
 			usage_error("option '%s' wants an argument", argv[optind - 1]);
 		if (c == '?' && optopt && optopt < LONG_BASE)
 			usage_error("unknown option '-%c'", optopt);
+		if (c == '?' && optopt)
+			usage_error("option '%s' takes no argument", argv[optind - 1]);
 		if (c == '?')
 			usage_error("unknown or ambiguous option '%s'", argv[optind - 1]);
 		if (c >= LONG_BASE) {
@@ -293,6 +330,8 @@ opt_parse(int argc, char **argv, const struct opt *table, const char *synopsis,
 				usage_error("--%s: %s", o->name, errmsg());
 			usage_error("-%c: %s", o->letter, errmsg());
 		}
+		said = xgrow(said, &capsaid, nsaid + 1, sizeof(*said));
+		said[nsaid++] = o;
 	}
 	for (size_t i = 0; i < nlong; i++)
 		if (longs[i].val >= LONG_BASE && longs[i].val < LONG_HELP &&

@@ -29,11 +29,12 @@ enum opt_type {
 	OPT_INT,    /* int64_t in [min, max] */
 	OPT_U64,    /* uint64_t, any (seeds) */
 	OPT_FLOAT,  /* double in [min, max]; finite */
-	OPT_STR,    /* const char *: points into argv */
+	OPT_STR,    /* const char *: points into argv; empty only if `arg` is TEXT */
 	OPT_CHOICE, /* int: index of the value in choices, a '|'-separated list given as `arg` */
 	OPT_SIZE,   /* int64_t bytes with optional K M G T (powers of 1024), in [min, max] */
-	OPT_LIST,   /* struct opt_list: may be given again and again */
+	OPT_LIST,   /* struct opt_list: may be given again and again; each as OPT_STR */
 	OPT_SHARD,  /* struct shard: i/n with 1 <= i <= n */
+	OPT_REFUSED, /* another program's option that has no place here; `arg` says why */
 	OPT_TITLE   /* no option: its help stands before the names of those that follow */
 };
 
@@ -62,6 +63,11 @@ int opt_parse(int argc, char **argv, const struct opt *table, const char *synops
     const char *summary);
 /* Ends the program: one line, then where help is to be had. */
 _Noreturn void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Was the option that sets dst on the command line, by whichever of its names? */
+bool opt_said(const void *dst);
+/* Wrong usage, "--NAME goes with WHAT", if it was though what it needs is not there. */
+void opt_wants(const void *dst, bool there, const char *what);
 
 /* One row's value from text, as on the command line (for the environment): 0, or -1 with a
  * message. */

@@ -451,7 +451,7 @@ total_of(const struct opt_list *totals, const char *label, int64_t *out)
 		int64_t x;
 
 		if (parse_int(eq ? eq + 1 : s, 0, INT64_C(1) << 52, &x))
-			return err_prefix("total '%s'", s);
+			return err_prefix("--total %s", s);
 		if (eq && ((size_t)(eq - s) != n || memcmp(s, label, n) != 0))
 			continue;
 		if (eq || *out < 0)

@@ -5,9 +5,11 @@
 #include "base/rng.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +37,46 @@ is_empty(const char *path)
 	return empty;
 }
 
+/* Bytes of the shortest part of path that is not there; 0: all is. */
+static size_t
+first_missing(const char *path)
+{
+	char *part = xstrdup(path);
+	size_t n = strlen(part), missing = 0;
+
+	while (n && !file_exists(part)) {
+		missing = n;
+		while (n && part[n - 1] != '/')
+			n--;
+		while (n && part[n - 1] == '/')
+			n--;
+		part[n] = '\0';
+	}
+	free(part);
+	return missing;
+}
+
+void
+gen_files_undo(struct gen_files *g)
+{
+	char *part = g->made ? xstrdup(g->dir) : NULL;
+	struct stat st;
+	size_t n = part ? strlen(part) : 0;
+
+	if (g->rows && fstat(fileno(g->rows), &st) == 0 && st.st_size == 0)
+		unlink(g->rows_path);
+	if (g->asked)
+		unlink(g->asked);
+	while (g->made && n >= g->made && (rmdir(part) == 0 || errno == ENOENT)) {
+		while (n && part[n - 1] != '/')
+			n--;
+		while (n && part[n - 1] == '/')
+			n--;
+		part[n] = '\0';
+	}
+	free(part);
+}
+
 int
 gen_files_open(struct gen_files *g, enum gen_layout layout, const char *dir, const char *ext,
     int64_t chunk)
@@ -59,8 +101,11 @@ gen_files_open(struct gen_files *g, enum gen_layout layout, const char *dir, con
 	}
 	if (layout == GEN_MEP && !ends(g->dir, "image/train"))
 		return err("%s: the folder's name must end in image/train", g->dir);
-	if (make_dirs(g->dir))
+	g->made = first_missing(g->dir);
+	if (make_dirs(g->dir)) {
+		gen_files_undo(g);
 		return -1;
+	}
 	if (layout == GEN_MEP) {
 		g->rows_path = xasprintf("%s/metadata_%lld_tmp.jsonl", g->dir, (long long)chunk);
 		g->rows = fopen(g->rows_path, "a");
@@ -94,7 +139,7 @@ gen_files_nsw(struct gen_files *g, const char *prompt, const char *phase, const 
 	sb_puts(&sb, "}\n");
 	ret = file_write(path, sb.s, sb.len);
 	sb_release(&sb);
-	free(path);
+	g->asked = path;
 	return ret;
 }
 
@@ -213,6 +258,7 @@ gen_files_close(struct gen_files *g)
 	}
 	intern_release(&g->names);
 	free(g->rows_path);
+	free(g->asked);
 	free(g->dir);
 	*g = (struct gen_files){ 0 };
 	return ret;

@@ -23,9 +23,11 @@ struct gen_files {
 	enum gen_layout layout;
 	char *dir;
 	const char *ext;          /* with the dot */
+	size_t made;              /* bytes of dir that name the first folder made; 0: none was */
 	int64_t per_batch;        /* mep: images of a batch, for the names */
 	uint64_t count;           /* nsw: images so far */
 	struct intern names;      /* that were given */
+	char *asked;              /* nsw: metadata.json, when it is there */
 	char *rows_path;          /* mep: metadata_{chunk}_tmp.jsonl */
 	FILE *rows;
 };
@@ -34,6 +36,9 @@ struct gen_files {
  * image/train; chunk names this process's rows. 0, or -1 with a message. */
 int gen_files_open(struct gen_files *, enum gen_layout, const char *dir, const char *ext,
     int64_t chunk);
+/* After an error before the first image: folders that gen_files_open made go again if they are
+ * empty, and so does what says what was asked. */
+void gen_files_undo(struct gen_files *);
 /* nsw: what was asked, before anything is made. */
 int gen_files_nsw(struct gen_files *, const char *prompt, const char *phase, const char *plane);
 /* The path of image k of `n` of a record; caller frees. NULL with a message: the name is taken.

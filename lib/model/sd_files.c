@@ -121,6 +121,8 @@ open_folder(struct sd_files *f, const struct sd_sources *s)
 static int
 open_single(struct sd_files *f, const struct sd_sources *s)
 {
+	if (s->variant)
+		return err("%s: one file has no variant '%s'", f->path, s->variant);
 	if (weights_open_file(&f->single, f->path) || ldm_read(&f->single, &f->cfg, f->net))
 		return -1;
 	f->has[SD_TEXT] = f->has[SD_UNET] = f->has[SD_VAE] = true;

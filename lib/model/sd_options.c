@@ -8,9 +8,10 @@
 #include "model/noise.h"
 #include "nn/schedule.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static struct sd_options o = { .seed = 0, .jobs = 2, .caption_key = "text",
+static struct sd_options o = { .preset = -1, .seed = 0, .jobs = 2, .caption_key = "text",
 	.image_key = "file_name", .label_key = "label", .class_tokens = 16,
 	.cache_room = (int64_t)4 << 30, .class_images = 100, .class_batch = 4, .prior_weight = 1,
 	.alpha = 0, .targets = "to_q,to_k,to_v,to_out.0", .form = LORA_DIFFUSERS, .lr = 1e-4,
@@ -20,6 +21,13 @@ static struct sd_options o = { .seed = 0, .jobs = 2, .caption_key = "text",
 	.sample_steps = 25, .save_every = 500, .keep = -1, .log_every = 1, .guidance = 7.5,
 	.sampler = -1 };
 
+/* why options of others are refused */
+#define NO_HUB "nothing is fetched; --model and --train-data-dir name folders"
+#define NO_SENDING "nothing is sent anywhere"
+#define NO_TRACKER "there is no tracker; --tensorboard writes event files"
+#define ONE_DEVICE "one process trains on one device; --device says which"
+#define NOT_SD "no Stable Diffusion model has that"
+
 /* Other spellings are diffusers', and those of the field's own trainers. A _ in an option's name
  * counts as -. */
 static const struct opt table[] = {
@@ -27,8 +35,8 @@ static const struct opt table[] = {
 	    "diffusers folder, or one .safetensors file", 0, 0 },
 	{ 'o', "output", OPT_STR, &o.output, "DIR",
 	    "the run's folder, and the model's at its end", 0, 0 },
-	{ 0, "preset", OPT_STR, &o.preset, "NAME",
-	    "mep, nsw or nsw-class; other options come on top", 0, 0 },
+	{ 0, "preset", OPT_CHOICE, &o.preset, "mep|nsw|nsw-class",
+	    "settings of an original; other options come on top", 0, 0 },
 	{ 0, "resolution", OPT_INT, &o.resolution, "PX",
 	    "short side, and side of the crop (the model's)", 8, 8192 },
 	{ 0, "center-crop", OPT_FLAG, &o.center, NULL, "crop at the centre, not at random", 0, 0 },
@@ -77,7 +85,7 @@ static const struct opt table[] = {
 	    "every N steps (or by epochs)", 0, 1e12 },
 	{ 0, "checkpoint-steps", OPT_INT, &o.save_every, "N",
 	    "a checkpoint every N steps (500)", 0, 1e12 },
-	{ 0, "keep", OPT_INT, &o.keep, "N", "checkpoints to keep (all)", 0, 1e9 },
+	{ 0, "keep", OPT_INT, &o.keep, "N", "checkpoints to keep (all)", 1, 1e9 },
 	{ 0, "resume", OPT_FLAG, &o.resume, NULL, "go on from the latest, if there is one", 0, 0 },
 	{ 0, "tensorboard", OPT_STR, &o.board, "DIR", "event files there, too", 0, 0 },
 	{ 0, "plan", OPT_FLAG, &o.plan, NULL, "tell only what memory it takes", 0, 0 },
@@ -103,11 +111,46 @@ static const struct opt table[] = {
 	{ 0, "max-train-steps", OPT_INT, &o.steps, NULL, NULL, 0, 1e12 },
 	{ 0, "learning-rate", OPT_FLOAT, &o.lr, NULL, NULL, 0, 1e3 },
 	{ 0, "max-grad-norm", OPT_FLOAT, &o.clip, NULL, NULL, 0, 1e6 },
-	{ 0, "validation-prompts", OPT_LIST, &o.prompts, NULL, NULL, 0, 0 },
+	{ 0, "validation-prompts", OPT_LIST, &o.prompts, "TEXT", NULL, 0, 0 },
 	{ 0, "checkpointing-steps", OPT_INT, &o.save_every, NULL, NULL, 0, 1e12 },
-	{ 0, "checkpoints-total-limit", OPT_INT, &o.keep, NULL, NULL, 0, 1e9 },
-	{ 0, "logging-dir", OPT_STR, &o.board, NULL, NULL, 0, 0 },
-	{ 0, "dataloader-num-workers", OPT_INT, &o.jobs, NULL, NULL, 1, 256 },
+	{ 0, "checkpoints-total-limit", OPT_INT, &o.keep, NULL, NULL, 1, 1e9 },
+	{ 0, "dataloader-num-workers", OPT_INT, &o.jobs, NULL, NULL, 0, 256 },
+	{ 0, "tokenizer-name", OPT_STR, &o.tokenizer, NULL, NULL, 0, 0 },
+	/* those that mean nothing here */
+	{ 0, "revision", OPT_REFUSED, NULL, NO_HUB, NULL, 0, 0 },
+	{ 0, "non-ema-revision", OPT_REFUSED, NULL, NO_HUB, NULL, 0, 0 },
+	{ 0, "dataset-config-name", OPT_REFUSED, NULL, NO_HUB, NULL, 0, 0 },
+	{ 0, "push-to-hub", OPT_REFUSED, NULL, NO_SENDING, NULL, 0, 0 },
+	{ 0, "hub-token", OPT_REFUSED, NULL, NO_SENDING, NULL, 0, 0 },
+	{ 0, "hub-model-id", OPT_REFUSED, NULL, NO_SENDING, NULL, 0, 0 },
+	{ 0, "tracker-project-name", OPT_REFUSED, NULL, NO_TRACKER, NULL, 0, 0 },
+	{ 0, "wandb-project-name", OPT_REFUSED, NULL, NO_TRACKER, NULL, 0, 0 },
+	{ 0, "wandb-run-name", OPT_REFUSED, NULL, NO_TRACKER, NULL, 0, 0 },
+	{ 0, "wandb-entity", OPT_REFUSED, NULL, NO_TRACKER, NULL, 0, 0 },
+	{ 0, "local-rank", OPT_REFUSED, NULL, ONE_DEVICE, NULL, 0, 0 },
+	{ 0, "num-processes", OPT_REFUSED, NULL, ONE_DEVICE, NULL, 0, 0 },
+	{ 0, "num-machines", OPT_REFUSED, NULL, ONE_DEVICE, NULL, 0, 0 },
+	{ 0, "dynamo-backend", OPT_REFUSED, NULL, "nothing is compiled by it here", NULL, 0, 0 },
+	{ 0, "allow-tf32", OPT_REFUSED, NULL, "f32 is f32 here, tf32 is not had", NULL, 0, 0 },
+	{ 0, "enable-xformers-memory-efficient-attention", OPT_REFUSED, NULL,
+	    "attention never keeps its scores here, with no option", NULL, 0, 0 },
+	{ 0, "set-grads-to-none", OPT_REFUSED, NULL,
+	    "gradients have their place throughout; --plan counts it", NULL, 0, 0 },
+	{ 0, "prior-generation-precision", OPT_REFUSED, NULL,
+	    "class images are made as --mixed-precision says", NULL, 0, 0 },
+	{ 0, "pre-compute-text-embeddings", OPT_REFUSED, NULL,
+	    "states of texts are kept where the text encoder is not trained, with no option",
+	    NULL, 0, 0 },
+	{ 0, "skip-save-text-encoder", OPT_REFUSED, NULL, "the final model is whole", NULL, 0, 0 },
+	{ 0, "tokenizer-max-length", OPT_REFUSED, NULL,
+	    "captions have what the text encoder takes; --text-padding longest is shorter",
+	    NULL, 0, 0 },
+	{ 0, "text-encoder-use-attention-mask", OPT_REFUSED, NULL, NOT_SD, NULL, 0, 0 },
+	{ 0, "class-labels-conditioning", OPT_REFUSED, NULL, NOT_SD, NULL, 0, 0 },
+	{ 0, "validation-images", OPT_REFUSED, NULL, NOT_SD, NULL, 0, 0 },
+	{ 0, "validation-scheduler", OPT_REFUSED, NULL,
+	    "say --scheduler dpmpp-2m, or ddpm", NULL, 0, 0 },
+	{ 0, "offset-noise", OPT_REFUSED, NULL, "say --noise-offset 0.1", NULL, 0, 0 },
 	{ 0, NULL, OPT_TITLE, NULL, NULL, "Images", 0, 0 },
 	{ 0, "image-field", OPT_STR, &o.image_key, "KEY", "", 0, 0 },
 	{ 0, "label-field", OPT_STR, &o.label_key, "KEY", "", 0, 0 },
@@ -124,7 +167,7 @@ static const struct opt table[] = {
 	{ 0, "with-prior-preservation", OPT_FLAG, &o.prior, NULL, "", 0, 0 },
 	{ 0, NULL, OPT_TITLE, NULL, NULL, "What is trained", 0, 0 },
 	{ 0, "class-tokens", OPT_INT, &o.class_tokens, "N", "", 1, 4096 },
-	{ 0, "lora-alpha", OPT_FLOAT, &o.alpha, "A", "", 0, 1e6 },
+	{ 0, "lora-alpha", OPT_FLOAT, &o.alpha, "A", "", 1e-6, 1e6 },
 	{ 0, "lora-form", OPT_CHOICE, &o.form, LORA_FORMS, "", 0, 0 },
 	{ 0, "prediction-type", OPT_CHOICE, &o.prediction, "epsilon|v_prediction|sample",
 	    "", 0, 0 },
@@ -154,6 +197,8 @@ static const struct opt table[] = {
 	{ 0, "session-steps", OPT_INT, &o.single_every, "N", "", 0, 1e12 },
 	{ 0, "save-dtype", OPT_CHOICE, &o.dtype, "f32|f16|bf16", "", 0, 0 },
 	{ 0, "log-every", OPT_INT, &o.log_every, "N", "", 1, 1e9 },
+	{ 0, "logging-dir", OPT_STR, &o.logging, "DIR", "", 0, 0 },
+	{ 0, "report-to", OPT_CHOICE, &o.report, "none|tensorboard", "", 0, 0 },
 	{ 0, NULL, OPT_TITLE, NULL, NULL, "The model", 0, 0 },
 	{ 0, "unet", OPT_STR, &o.unet, "DIR", "", 0, 0 },
 	{ 0, "vae", OPT_STR, &o.vae, "DIR", "", 0, 0 },
@@ -184,103 +229,187 @@ phases(void)
 	return sb.s;
 }
 
-/* The originals' settings, before other options are read. MEP: diffusers' train_text_to_image as
- * its README calls it. NSW: DreamBooth on SD 2.1; nsw-class: classes instead of text. */
-static void
-apply_preset(int argc, char **argv)
-{
-	const char *name = NULL;
-	bool mep, nsw, cls;
+/* A preset's setting, or a default that depends on others: what was said comes on top. */
+#define UNLESS_SAID(field, value) \
+	do { \
+		if (!opt_said(&o.field)) \
+			o.field = (value); \
+	} while (0)
 
-	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
-		if (strncmp(argv[i], "--preset=", 9) == 0)
-			name = argv[i] + 9;
-		else if (strcmp(argv[i], "--preset") == 0 && argv[i + 1])
-			name = argv[i + 1];
-	if (!name)
+/* How long it trains: any way that was said comes before the preset's. */
+static void
+preset_length(int64_t steps, int64_t per_image)
+{
+	if (opt_said(&o.steps) || opt_said(&o.per_image) || opt_said(&o.epochs))
 		return;
-	mep = strcmp(name, "mep") == 0;
-	cls = strcmp(name, "nsw-class") == 0;
-	nsw = cls || strcmp(name, "nsw") == 0;
-	if (!mep && !nsw)
-		usage_error("--preset: mep, nsw and nsw-class are known");
-	o.resolution = 512;
-	o.batch = o.accumulate = 1;
-	o.warmup = 0;
-	o.save_every = 500;
-	if (mep) {
-		o.flip = o.adam8 = o.checkpointing = true;
-		o.lr = 1e-5;
-		o.steps = 15;
-		o.precision = PRECISION_F16;
-		return;
-	}
-	o.seed = 10;
-	o.per_image = 550;
-	o.padding = 1;
-	o.images = 20;
-	o.eval_every = 200;
-	o.sampler = SAMPLER_DPMPP_2M;
-	o.sample_steps = 25;
-	if (cls) {
-		o.lr = 1e-6;
-		o.save_every = 50000;
-		o.guidance = 1;
+	o.steps = steps;
+	o.per_image = per_image;
+}
+
+/* diffusers' train_text_to_image as MEP's README calls it */
+static void
+preset_mep(void)
+{
+	UNLESS_SAID(flip, true);
+	UNLESS_SAID(adam8, true);
+	UNLESS_SAID(checkpointing, true);
+	UNLESS_SAID(lr, 1e-5);
+	UNLESS_SAID(precision, PRECISION_F16);
+	preset_length(15, 0);
+}
+
+/* DreamBooth on SD 2.1; classes: its variant with classes instead of text */
+static void
+preset_nsw(bool classes)
+{
+	UNLESS_SAID(seed, 10);
+	UNLESS_SAID(padding, 1);
+	UNLESS_SAID(images, 20);
+	UNLESS_SAID(eval_every, 200);
+	UNLESS_SAID(sampler, SAMPLER_DPMPP_2M);
+	UNLESS_SAID(sample_steps, 25);
+	preset_length(0, 550);
+	if (classes) {
+		UNLESS_SAID(lr, 1e-6);
+		UNLESS_SAID(save_every, 50000);
+		UNLESS_SAID(guidance, 1);
+		UNLESS_SAID(classes, phases());
 		o.prompt_head = "a microscopic image of a human embryo at phase ";
-		o.classes = phases();
 		return;
 	}
-	o.lr = 7e-6;
-	o.prompt = "a grayscale microscopic image of human embryo at phase t2";
-	o.class_prompt = "a grayscale microscopic image of a human embryo";
-	o.class_images = 200;
+	UNLESS_SAID(lr, 7e-6);
+	UNLESS_SAID(prompt, "a grayscale microscopic image of human embryo at phase t2");
+	UNLESS_SAID(class_prompt, "a grayscale microscopic image of a human embryo");
+	UNLESS_SAID(class_images, 200);
+	if (!o.prompts.n) {
+		o.prompts.v = &o.prompt;
+		o.prompts.n = 1;
+	}
 }
 
 static void
-check_options(void)
+apply_preset(void)
+{
+	enum { MEP, NSW, NSW_CLASS };
+
+	if (o.preset < 0)
+		return;
+	UNLESS_SAID(resolution, 512);
+	UNLESS_SAID(batch, 1);
+	UNLESS_SAID(accumulate, 1);
+	UNLESS_SAID(warmup, 0);
+	UNLESS_SAID(save_every, 500);
+	if (o.preset == MEP)
+		preset_mep();
+	else
+		preset_nsw(o.preset == NSW_CLASS);
+}
+
+/* What goes only with something else. */
+static void
+check_company(void)
+{
+	const void *const of_class[] = { &o.class_images, &o.class_dir, &o.class_parent,
+		&o.prior_weight, &o.class_batch };
+	const void *const of_pictures[] = { &o.images, &o.sampler, &o.sample_steps, &o.guidance };
+	const void *const of_lora[] = { &o.targets, &o.alpha, &o.form };
+
+	for (size_t i = 0; i < sizeof(of_class) / sizeof(*of_class); i++)
+		opt_wants(of_class[i], o.class_prompt, "--class-prompt");
+	for (size_t i = 0; i < sizeof(of_pictures) / sizeof(*of_pictures); i++)
+		opt_wants(of_pictures[i], o.prompts.n, "--validation-prompt");
+	for (size_t i = 0; i < sizeof(of_lora) / sizeof(*of_lora); i++)
+		opt_wants(of_lora[i], o.rank, "--lora-rank");
+	opt_wants(&o.class_tokens, o.classes, "--class-labels");
+	opt_wants(&o.ema, o.use_ema, "--use-ema");
+	opt_wants(&o.cache_room, o.cache, "--cache-latents");
+	opt_wants(&o.single_every, o.single_dir, "--session-dir");
+	opt_wants(&o.captions_dir, o.from_names, "--image-captions-filename");
+	opt_wants(&o.image_key, !o.folder, "records");
+	opt_wants(&o.caption_key, !o.folder && !o.prompt && !o.from_names, "captions of records");
+	opt_wants(&o.cycles, !strcmp(o.schedule, "cosine_with_restarts"),
+	    "--lr-scheduler cosine_with_restarts");
+	opt_wants(&o.power, !strcmp(o.schedule, "polynomial"), "--lr-scheduler polynomial");
+	opt_wants(&o.warmup, !o.warmup || strcmp(o.schedule, "constant"),
+	    "a schedule that rises, as constant_with_warmup");
+}
+
+/* Files that may be missing are looked for there. */
+static void
+check_folder(const char *option, const char *dir)
+{
+	char *self = dir ? path_join(dir, ".") : NULL;
+
+	if (self && !file_exists(self))
+		usage_error("%s: %s: no such folder", option, dir);
+	free(self);
+}
+
+static void
+check_options(int operands)
 {
 	struct schedule probe;
 
 	if (!o.model || (!o.output && !o.plan))
 		usage_error("%s is required", o.model ? "--output" : "--model");
-	if (schedule_init(&probe, o.schedule, 0, 1))
-		usage_error("--lr-scheduler: %s", errmsg());
+	if (schedule_init(&probe, o.schedule, 0, 1) || probe.kind == SCHEDULE_STEP)
+		usage_error("--lr-scheduler: '%s' is not one of constant, constant_with_warmup, "
+		    "linear, cosine, cosine_with_restarts, polynomial", o.schedule);
 	if (o.prior && !o.class_prompt)
-		usage_error("--with_prior_preservation wants --class-prompt");
+		usage_error("--with-prior-preservation wants --class-prompt");
+	if (opt_said(&o.prior) && !o.prior)
+		o.class_prompt = NULL;
+	check_company();
+	if (o.steps && o.per_image)
+		usage_error("--max-steps or --steps-per-image, not both");
+	if (o.class_dir && o.class_parent)
+		usage_error("--class-data-dir or --class-data-dir-parent, not both");
 	if (o.rank && o.use_ema)
 		usage_error("--use-ema is for whole networks, not for low-rank changes");
+	if (o.rank && (o.single_dir || opt_said(&o.dtype)))
+		usage_error("%s is for whole models", o.single_dir ? "--session-dir"
+		    : "--save-dtype");
 	if (o.folder && !o.prompt && !o.from_names)
 		usage_error("--image-folder wants --instance-prompt: there are no captions");
 	if (o.folder && o.image_folders)
 		usage_error("--image-folder and --train-data-dir: there is one or the other");
-	if (o.low_memory)
-		o.checkpointing = o.adam8 = true;
-	if (o.class_parent && !o.class_dir && o.output)
+	if ((o.folder || o.image_folders) && operands)
+		usage_error("%s: it reads no other records",
+		    o.folder ? "--image-folder" : "--train-data-dir");
+	check_folder("--captions-dir", o.captions_dir);
+}
+
+/* Defaults that depend on others. */
+static void
+set_defaults(void)
+{
+	if (o.low_memory) {
+		UNLESS_SAID(checkpointing, true);
+		UNLESS_SAID(adam8, true);
+	}
+	if (o.class_parent && o.output)
 		o.class_dir = path_join(o.class_parent, path_base(o.output));
-	if (o.captions_dir && !o.from_names)
-		usage_error("--captions-dir goes with --image-captions-filename");
-	if (o.rank && o.single_dir)
-		usage_error("--session-dir is for whole models");
 	if (!o.alpha)
 		o.alpha = (double)o.rank;
-	if (o.prompts.n && !o.eval_every && !o.eval_epochs)
-		o.eval_epochs = 5;
-	if (o.preset && !strcmp(o.preset, "nsw") && !o.prompts.n) {
-		o.prompts.v = &o.prompt;
-		o.prompts.n = 1;
-	}
+	if (!o.jobs)
+		o.jobs = 1;
+	if (o.prompts.n && !o.eval_every && !opt_said(&o.eval_every))
+		UNLESS_SAID(eval_epochs, 5);
+	/* as diffusers has it: below the run's folder */
+	if (!o.board && o.output && (o.logging || o.report))
+		o.board = path_join(o.output, o.logging ? o.logging : "logs");
 	if (o.resume && !o.resume_from)
 		o.resume_from = "latest";
 }
-
 
 struct sd_options *
 sd_options_parse(int argc, char **argv, int *first)
 {
 	hyphens(argc, argv);
-	apply_preset(argc, argv);
 	*first = opt_parse(argc, argv, table, "-m MODEL -o DIR [options] [FILE ...]",
 	    "Fine-tune a Stable Diffusion model on records of images and captions.");
-	check_options();
+	apply_preset();
+	check_options(argc - *first);
+	set_defaults();
 	return &o;
 }

@@ -10,9 +10,10 @@
 enum { PRECISION_NO, PRECISION_F16, PRECISION_BF16 };
 
 struct sd_options {
-	const char *model, *output, *preset, *device, *unet, *vae, *tokenizer, *variant;
+	const char *model, *output, *device, *unet, *vae, *tokenizer, *variant;
 	uint64_t seed;
 	bool quiet, strict, plan, v_prediction;
+	int preset;          /* -1: none */
 	int64_t jobs;
 	/* data */
 	const char *caption_key, *image_key, *label_key, *prompt, *folder, *classes, *prompt_head,
@@ -44,7 +45,8 @@ struct sd_options {
 	int64_t images, eval_every, eval_epochs, sample_steps, save_every, keep, single_every,
 	    log_every;
 	double guidance;
-	const char *single_dir, *board, *resume_from;
+	const char *single_dir, *board, *logging, *resume_from;
+	int report;
 	int sampler, dtype;   /* sampler -1: the model's */
 	bool resume;
 };

@@ -27,12 +27,15 @@ new_classes(const struct sd_setup *s, struct sd_config *cfg)
 int
 sd_setup_config(const struct sd_setup *s, bool bare, struct sd_config *cfg)
 {
+	const struct sd_sources *from = &s->from;
+	bool others = from->unet || from->vae || from->tokenizer || from->variant ||
+	    from->v_prediction;
 	struct sd_files f;
 
-	if (bare && !file_exists(s->model)) {
+	if (bare && !others && !file_exists(s->model)) {
 		if (sd_config_named(cfg, s->model))
 			return -1;
-	} else if (!bare || sd_files_config(cfg, s->model)) {
+	} else if (!bare || others || sd_files_config(cfg, s->model)) {
 		if (sd_files_open(&f, s->model, &s->from))
 			return -1;
 		*cfg = f.cfg;

@@ -118,6 +118,7 @@ sd_train_open(struct sd_train *t, const char *resume)
 	struct params *trained[SD_NETS];
 	int n = 0, threads = t->set.jobs;
 	size_t batch = (size_t)t->set.batch;
+	int ended;
 
 	t->at = (struct sd_progress){ .judged = -1 };
 	/* the running means are those of the first */
@@ -136,7 +137,9 @@ sd_train_open(struct sd_train *t, const char *resume)
 	t->batches = (int64_t)((t->feed.view.n + batch - 1) / batch);
 	t->loader = loader_new(sd_view_sample, &t->feed.view, sample_bytes(&t->feed.view.own->conf),
 	    batch * (t->feed.view.prior ? 2 : 1), threads);
-	return resume ? sd_train_load(t, resume) : 0;
+	ended = t->set.go_on ? sd_train_ended(t) : 0;
+	t->ended = ended > 0;
+	return ended ? (ended < 0 ? -1 : 0) : resume ? sd_train_load(t, resume) : 0;
 }
 
 void
@@ -310,6 +313,13 @@ sd_train(struct sd_train *t)
 	struct progress bar;
 	int r = 0;
 
+	if (t->ended) {
+		if (!t->set.quiet)
+			warn("%s: its %" PRId64 " steps are done, nothing is left to train",
+			    t->set.run, t->at.step);
+		result(t);
+		return 0;
+	}
 	progress_start(&bar, "steps", (uint64_t)t->set.steps, t->set.quiet);
 	t->since = now_s();
 	sd_train_heed(t);

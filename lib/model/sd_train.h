@@ -10,6 +10,8 @@
  *	layout),
  *	                unet_ema/, lora_unet.safetensors, lora_text_encoder.safetensors,
  *	                pytorch_lora_weights.safetensors, optimizer.safetensors, state.json
+ *
+ * When the final model stands in the run's folder, a state.json beside it says where it ended.
  */
 #ifndef MODEL_SD_TRAIN_H
 #define MODEL_SD_TRAIN_H
@@ -28,6 +30,7 @@ struct sd_settings {
 	double lr;
 	struct schedule schedule;
 	int64_t steps;               /* of the whole run */
+	bool go_on;                  /* from where the run's folder stands */
 	int batch, jobs;
 	int64_t save_every, keep;    /* steps, 0: never; keep < 0: all checkpoints */
 	int64_t log_every;           /* steps between records */
@@ -70,6 +73,7 @@ struct sd_train {
 	struct loader *loader;
 	int64_t batches;             /* of an epoch */
 	struct sd_progress at;
+	bool ended;                  /* nothing is left to train */
 	struct tfevents board;       /* .fp NULL: none */
 	struct tensor **pending;     /* errors of batches that are not yet read */
 	struct sd_pending {
@@ -82,7 +86,8 @@ struct sd_train {
 };
 
 /* Makes optimiser and loader; what is trained is already set up in p and lora. resume: takes all
- * from that checkpoint; NULL: begins. 0, or -1 with a message. */
+ * from that checkpoint; NULL: begins. With set.go_on a run that is at its end already is left so.
+ * 0, or -1 with a message. */
 int sd_train_open(struct sd_train *, const char *resume);
 void sd_train_close(struct sd_train *);
 /* Trains to the end, writing records to standard output and checkpoints to the run's folder. A
@@ -98,6 +103,9 @@ char *sd_train_find(const char *run, const char *which, bool *none);
 /* Writes checkpoint-STEP, and its record. */
 void sd_train_save(struct sd_train *);
 int sd_train_load(struct sd_train *, const char *dir);
+/* Does the run's folder hold the model of a run of set.steps or more? 1, and t->at is where it
+ * ended; 0; or -1 with a message. */
+int sd_train_ended(struct sd_train *);
 /* The final model into the run's folder. */
 int sd_train_finish(struct sd_train *);
 int sd_train_single(struct sd_train *);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LORA_FILE "pytorch_lora_weights.safetensors"
+
 /* ---- progress -------------------------------------------------------------------------------- */
 
 static void
@@ -95,16 +97,24 @@ read_net(struct pipeline *p, enum sd_net net, const char *dir, const char *name)
 static int
 write_state(const struct sd_train *t, const char *dir)
 {
-	char *state = path_join(dir, "state.json"),
-	     *optim = path_join(dir, "optimizer.safetensors");
+	char *state = path_join(dir, "state.json");
 	struct sb sb = { 0 };
 	int r;
 
 	put_state(t, &sb);
-	r = optim_save(&t->step.optim, optim) || file_write(state, sb.s, sb.len) ? -1 : 0;
+	r = file_write(state, sb.s, sb.len);
 	sb_release(&sb);
 	free(state);
-	free(optim);
+	return r;
+}
+
+static int
+write_optim(const struct sd_train *t, const char *dir)
+{
+	char *path = path_join(dir, "optimizer.safetensors");
+	int r = optim_save(&t->step.optim, path);
+
+	free(path);
 	return r;
 }
 
@@ -119,7 +129,7 @@ lora_path(const char *dir, enum sd_net net)
 static int
 write_lora(const struct sd_train *t, const char *dir)
 {
-	char *path = path_join(dir, "pytorch_lora_weights.safetensors");
+	char *path = path_join(dir, LORA_FILE);
 	const struct lora *net[SD_NETS] = { NULL };
 	int r;
 
@@ -134,7 +144,7 @@ write_lora(const struct sd_train *t, const char *dir)
 static int
 write_all(struct sd_train *t, const char *dir)
 {
-	int r = write_state(t, dir);
+	int r = write_optim(t, dir) || write_state(t, dir) ? -1 : 0;
 
 	for (int i = 0; i < SD_NETS && !r; i++) {
 		char *path = lora_path(dir, (enum sd_net)i);
@@ -291,6 +301,33 @@ move_all(const char *from, const char *to, const char *last)
 	return r;
 }
 
+/* The model's file that stands in the run's folder when the rest does. */
+static const char *
+last_file(const struct sd_train *t)
+{
+	return t->adapted ? LORA_FILE : "model_index.json";
+}
+
+int
+sd_train_ended(struct sd_train *t)
+{
+	char *state = path_join(t->set.run, "state.json"),
+	     *model = path_join(t->set.run, last_file(t));
+	struct sd_progress at = t->at;
+	struct gradscale scale = t->step.scale;
+	int r = 0;
+
+	if (file_exists(state) && file_exists(model))
+		r = ckpt_read_state(t->set.run, get_state, t) ? -1 : t->at.step >= t->set.steps;
+	if (r <= 0) {
+		t->at = at;
+		t->step.scale = scale;
+	}
+	free(state);
+	free(model);
+	return r;
+}
+
 int
 sd_train_finish(struct sd_train *t)
 {
@@ -298,7 +335,8 @@ sd_train_finish(struct sd_train *t)
 	int r;
 
 	if (t->adapted)
-		return make_dirs(t->set.run) || write_lora(t, t->set.run) ? -1 : 0;
+		return make_dirs(t->set.run) || write_lora(t, t->set.run) ||
+		    write_state(t, t->set.run) ? -1 : 0;
 	if (ckpt_begin(&c, t->set.run, "final"))
 		return -1;
 	if (t->step.ema_decay > 0)
@@ -309,7 +347,7 @@ sd_train_finish(struct sd_train *t)
 	if (!r)
 		r = move_all(c.temp, t->set.run, "model_index.json");
 	ckpt_abort(&c); /* what is left of the folder goes */
-	return r;
+	return r || write_state(t, t->set.run) ? -1 : 0;
 }
 
 int
