@@ -355,7 +355,7 @@ check_options(void)
 	if (!o.out == !o.in_line)
 		usage_error("want either -o FILE.npy or --inline");
 	if (o.preprocess && embed_prep_named(o.preprocess) < 0)
-		usage_error("%s", errmsg());
+		usage_error("--preprocess: %s", errmsg());
 	if (o.classes && intern_list(&classes, o.classes, MAX_CLASSES))
 		usage_error("--classes: %s", errmsg());
 	gpu_open(o.device);

@@ -53,7 +53,7 @@ static const struct opt table[] = {
 	    "of precision, recall, density, coverage (5)", 1, 1000 },
 	{ 0, "nearest_k", OPT_INT, &how.k, "K", NULL, 1, 1000 },
 	{ 0, "inclusive", OPT_FLAG, &how.inclusive, NULL,
-	    "at the K-th one's distance is within", 0, 0 },
+	    "as far as the K-th neighbour counts as near", 0, 0 },
 	{ 0, "kid-subsets", OPT_INT, &how.kid_subsets, "N", "of KID (100)", 1, 100000 },
 	{ 0, "kid-subset-size", OPT_INT, &how.kid_size, "N",
 	    "images in each of them (1000)", 2, 1000000 },
@@ -74,9 +74,9 @@ static const struct opt table[] = {
 	{ 0, "rank", OPT_FLAG, &o.rank, NULL,
 	    "write GENERATED's records, least likely first", 0, 0 },
 	{ 0, "min-p", OPT_FLOAT, &o.min_p, "P",
-	    "write GENERATED's records that are as likely", 0, 1 },
+	    "write GENERATED's records of this probability or more", 0, 1 },
 	{ 0, "components", OPT_INT, &o.components, "N",
-	    "principal ones for these two (64)", 1, 100000 },
+	    "principal components of --rank, --min-p (64)", 1, 100000 },
 	{ 0, "partial", OPT_FLAG, &o.partial, NULL,
 	    "write the inputs' statistics to -o FILE.npz", 0, 0 },
 	{ 0, "save-stats", OPT_FLAG, &o.partial, NULL, NULL, 0, 0 },
@@ -185,6 +185,8 @@ check_options(int operands)
 	opt_wants(&images.batch, images.weights, "--weights");
 	opt_wants(&o.cache, images.weights, "--weights");
 	opt_wants(&o.sheet_rows, o.sheet, "--sheet");
+	if (o.sheet && !image_is_name(path_base(o.sheet)))
+		usage_error("--sheet: '%s' does not end in .png, .jpg or .jpeg", o.sheet);
 	opt_wants(&o.components, filtering(), "--rank or --min-p");
 	how.ddof = (int)o.ddof;
 	images.jobs += !images.jobs;

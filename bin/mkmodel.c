@@ -41,7 +41,7 @@ static const struct opt table[] = {
 	{ 0, "convert", OPT_FLAG, &o.convert, NULL,
 	    "write a model that is there in another layout", 0, 0 },
 	{ 0, "merge-lora", OPT_LIST, &o.lora, "FILE[:X]",
-	    "and merge this LoRA into it, X times (1)", 0, 0 },
+	    "write MODEL with this LoRA merged in, X times (1)", 0, 0 },
 	{ 0, "info", OPT_FLAG, &o.info, NULL,
 	    "tell what is in a model: a record a part and a tensor", 0, 0 },
 	{ 0, "captions", OPT_STR, &o.captions, "FILE",
@@ -451,6 +451,7 @@ check_usage(int operands)
 	opt_wants(&o.merges, o.captions, "--captions");
 	opt_wants(&o.class_tokens, o.classes, "--classes");
 	opt_wants(&o.seed, !o.info && (!o.convert || o.images), "a new model or autoencoder");
+	opt_wants(&o.tokenizer, o.out, "-o");
 	opt_wants(&o.dtype, o.out, "-o");
 	opt_wants(&o.shard, o.out, "-o");
 	opt_wants(&o.force, o.out, "-o");
@@ -460,7 +461,7 @@ int
 main(int argc, char **argv)
 {
 	int first = opt_parse(argc, argv, table, "[options] NAME|CONFIG|MODEL",
-	    "makes models with random weights, converts Stable Diffusion models");
+	    "Makes models with random weights, converts Stable Diffusion models.");
 	struct sd_sources from = { .variant = o.variant, .unet = o.unet, .vae = o.vae,
 		.tokenizer = o.tokenizer, .v_prediction = o.v_prediction };
 	struct sd_files f = { 0 };

@@ -72,7 +72,7 @@ static const struct opt table[] = {
 	{ 0, "split", OPT_STR, &o.split, "A:B:C",
 	    "part each prompt's images: train, test, validation", 0, 0 },
 	{ 0, "layout", OPT_CHOICE, &o.layout, "mep", "also write MEP's tables", 0, 0 },
-	{ 'o', "output", OPT_STR, &o.out, "DIR", "below DIR", 0, 0 },
+	{ 'o', "output", OPT_STR, &o.out, "DIR", "with --layout: write them below DIR", 0, 0 },
 	{ 0, "only-label", OPT_STR, &o.only, "LABEL",
 	    "its training table and prompts of this label alone", 0, 0 },
 	{ 0, "map", OPT_STR, &o.map, "FILE.png", "draw the clusters", 0, 0 },
@@ -444,6 +444,9 @@ by_looks(const char *const *files, size_t n, bool remove)
 	if (code == EXIT_FATAL)
 		return code;
 	morph_sort_labels(&m);
+	for (int i = 0; o.only && m.n && strcmp(m.label[i], o.only); i++)
+		if (i + 1 == m.nlabel)
+			die("--only-label: no record has the label '%s'", o.only);
 	if (remove) {
 		morph_look(&m, &o.limits);
 		removed = morph_remove(&m);
@@ -510,7 +513,12 @@ check_options(void)
 		opt_wants(of_means[i], looks && !o.centroids, "--clusters or --choose-k");
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
 		opt_wants(rules[i], o.outliers > 0, "--outliers remove");
+	for (size_t i = 0; i < o.rename.n; i++)
+		if (strcspn(o.rename.v[i], "=") == 0 || !strchr(o.rename.v[i], '='))
+			usage_error("--rename: '%s' is not A=B", o.rename.v[i]);
 	opt_wants(&o.by, o.choose, "--choose-k");
+	if (o.map && !image_is_name(path_base(o.map)))
+		usage_error("--map: '%s' does not end in .png, .jpg or .jpeg", o.map);
 	opt_wants(&o.sample, o.choose && o.by == BY_SILHOUETTE, "--choose-k by the silhouette");
 	opt_wants(&o.sizes.least, o.balance, "--balance");
 	opt_wants(&o.sizes.first, o.balance, "--balance");

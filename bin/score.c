@@ -389,6 +389,8 @@ check_options(void)
 		usage_error("--class-weights, --ignore, --background, --per-image, --preset and "
 		            "--sheet are for masks");
 	opt_wants(&o.sheet_rows, o.sheet, "--sheet");
+	if (o.sheet && !image_is_name(path_base(o.sheet)))
+		usage_error("--sheet: '%s' does not end in .png, .jpg or .jpeg", o.sheet);
 	opt_wants(&o.weights, o.average && strstr(o.average, "weighted"), "--average weighted");
 	if (o.preset >= 0 && (o.metrics || o.average || o.background == BACKGROUND_SKIP))
 		usage_error("--preset isn says which scores there are");

@@ -51,9 +51,10 @@ static const struct opt table[] = {
 	{ 0, "num_inference_steps", OPT_INT, &o.steps, NULL, NULL, 1, 1000 },
 	{ 0, "eta", OPT_FLOAT, &o.eta, "X", "noise of ddim's steps (0)", 0, 1 },
 	{ 'g', "guidance-scale", OPT_FLOAT, &o.guidance, "X",
-	    "pull of the text (7.5; 1: off)", 0, 100 },
+	    "how hard the text pulls (7.5; 1: off)", 0, 100 },
 	{ 0, "guidance_scale", OPT_FLOAT, &o.guidance, NULL, NULL, 0, 100 },
-	{ 0, "guidance-rescale", OPT_FLOAT, &o.rescale, "X", "mend its overexposure (0)", 0, 1 },
+	{ 0, "guidance-rescale", OPT_FLOAT, &o.rescale, "X",
+	    "undo overexposure by guidance (0)", 0, 1 },
 	{ 0, "negative", OPT_STR, &o.negative, "TEXT", "what is not wanted", 0, 0 },
 	{ 0, "negative-prompt", OPT_STR, &o.negative, "TEXT", NULL, 0, 0 },
 	{ 'W', "width", OPT_INT, &o.width, "PX", "of the images (the model's)", 1, 65536 },
@@ -64,7 +65,7 @@ static const struct opt table[] = {
 	{ 0, "rng", OPT_CHOICE, &o.rng, NOISE_KINDS,
 	    "noise; torch-cpu: as diffusers on a CPU", 0, 0 },
 	{ 0, "init-image", OPT_STR, &o.init, "FILE", "begin with this image", 0, 0 },
-	{ 0, "strength", OPT_FLOAT, &o.strength, "X", "how far to leave it (0.8)", 0, 1 },
+	{ 0, "strength", OPT_FLOAT, &o.strength, "X", "how far to go from it (0.8)", 0, 1 },
 	{ 0, "prompt", OPT_STR, &o.prompt, "TEXT", "read no records, use this text", 0, 0 },
 	{ 0, "prompt-dict", OPT_STR, &o.prompt_dict, "FILE",
 	    "read no records but {text: prompt_idx}", 0, 0 },
@@ -80,7 +81,7 @@ static const struct opt table[] = {
 	{ 0, "ckpt", OPT_INT, &o.ckpt, "N", "U-Net of MODEL/checkpoint-N", 0, 1e12 },
 	{ 0, "label-field", OPT_STR, &o.label_field, "FIELD",
 	    "names the class, for models of classes", 0, 0 },
-	{ 0, "format", OPT_CHOICE, &o.format, "png|jpg", "of the files", 0, 0 },
+	{ 0, "format", OPT_CHOICE, &o.format, "png|jpg", "of the files (png)", 0, 0 },
 	{ 0, "metadata", OPT_FLAG, &o.metadata, NULL,
 	    "say in PNG files what made them (on)", 0, 0 },
 	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL, "leave images that are there", 0, 0 },
@@ -525,7 +526,7 @@ main(int argc, char **argv)
 
 	o.ro.shard = shard_default();
 	first = opt_parse(argc, argv, table, "[options] [FILE ...]",
-	    "makes images from prompt records");
+	    "Makes images from prompt records.");
 	check_usage(argc - first);
 	set_defaults();
 	if (o.layout == GEN_MEP)

@@ -38,7 +38,7 @@ static const struct opt table[] = {
 	    "also write 16-bit probabilities", 0, 0 },
 	{ 0, "sheet", OPT_STR, &o.sheet, "FILE",
 	    "a picture of images, true and predicted masks", 0, 0 },
-	{ 0, "field", OPT_STR, &o.field, "NAME", "the record's field for the mask", 0, 0 },
+	{ 0, "field", OPT_STR, &o.field, "NAME", "the mask's field (pred_mask_file_name)", 0, 0 },
 	{ 0, "skip-done", OPT_FLAG, &o.skip_done, NULL,
 	    "leave images whose mask is there already", 0, 0 },
 	REC_OPTIONS_JOBS(ro),
@@ -248,6 +248,8 @@ check_options(void)
 	if (!o.model || !o.output)
 		usage_error("--model and --output are required");
 	opt_wants(&o.overlap, o.tile, "--tile");
+	if (o.sheet && !image_is_name(path_base(o.sheet)))
+		usage_error("--sheet: '%s' does not end in .png, .jpg or .jpeg", o.sheet);
 	gpu_open(o.device);
 	if (seg_model_load(&model, o.model, false))
 		die("%s", errmsg());

@@ -37,8 +37,8 @@ static struct opts {
 	const char *monitor, *early_stop, *log_every;
 	double threshold;
 	int64_t save_every, keep;
-} o = { .preset = -1, .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1, .mode = UNSET,
-	.activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3,
+} o = { .preset = -1, .jobs = 2, .seed = 42, .num_classes = UNSET, .channels = 3, .ignore = -1,
+	.mode = UNSET, .activation = UNSET, .optimizer = "adam", .schedule = "constant", .lr = 1e-3,
 	.epochs = UNSET, .batch = 8, .accumulate = 1, .monitor = "valid_loss", .threshold = 0.5,
 	.keep = 2 };
 
@@ -97,11 +97,11 @@ static const struct opt table[] = {
 	    "stop after this many (0: by epochs)", 0, 1e15 },
 	{ 0, "max_train_steps", OPT_INT, &o.max_steps, NULL, NULL, 0, 1e15 },
 	{ 0, "monitor", OPT_STR, &o.monitor, "NAME[:every=N]",
-	    "valid_loss, iou, f1, accuracy, recall, ...", 0, 0 },
+	    "what is best: valid_loss, iou, f1, recall, ...", 0, 0 },
 	{ 0, "early-stop", OPT_STR, &o.early_stop, "N[,D]",
-	    "after N validations that gain no D", 0, 0 },
+	    "stop after N validations that gain no D", 0, 0 },
 	{ 0, "threshold", OPT_FLOAT, &o.threshold, "P",
-	    "of scores but multiclass ones (0.5)", 0, 1 },
+	    "a class is there from this probability on (0.5)", 0, 1 },
 	{ 0, "log-every", OPT_STR, &o.log_every, "N[:metrics]",
 	    "a step record every N steps (50)", 0, 0 },
 	{ 0, "save-every", OPT_INT, &o.save_every, "N",
@@ -147,8 +147,10 @@ parts_of(const char *option, const char *text, const struct word *w, bool named)
 			*value++ = 0;
 		while (k->name && strcmp(k->name, s))
 			k++;
-		if (!k->name || !value != !k->value)
+		if (!k->name)
 			usage_error("%s: \"%s\" is not one of its words", option, s);
+		if (!value != !k->value)
+			usage_error("%s: %s %s", option, s, value ? "takes no =" : "wants =NUMBER");
 		if (!k->value)
 			*k->flag = true;
 		else if (parse_float(value, k->lo, k->hi, k->value))

@@ -253,8 +253,8 @@ main(int argc, char **argv)
 
 	o.shard = shard_default();
 	check(argc - opt_parse(argc, argv, table, "[options]",
-	                 "draws ellipses and rectangles, and masks of the rectangles; or single "
-	                 "shapes with captions"));
+	                 "Draws ellipses and rectangles, and masks of the rectangles; or single "
+	                 "shapes with captions."));
 	if (make_dirs(o.images ? o.images : o.out) || make_dirs(o.masks ? o.masks : o.out))
 		die("%s", errmsg());
 	if (o.classes)

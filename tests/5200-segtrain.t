@@ -135,6 +135,26 @@ is 'its splits' "$(grep '"kind":"eval"' stdout | field n | tr '\n' ' ')" '2 1 '
 floor=$(grep '"kind":"step"' stdout | field loss | sort -g | head -n 1)
 ok "its loss stays above ln(1+1/e) ($floor)" awk "BEGIN { exit !($floor > 0.3132) }"
 
+# ---- every option counts ----
+# sum: of the last weights, without the header
+sum() {
+	tail -c +$((9 + $(od -An -tu8 -N8 one/last/weights.safetensors))) one/last/weights.safetensors | cksum
+}
+train -o one --max-steps 2 shapes.jsonl >one.log && sum >one.sums
+for o in '--ignore-index 0' '--crop 16' '--normalize none' '--augment scale=1' '--augment contrast=.9' '--optimizer sgd' \
+    '--optimizer sgd:momentum=0' '--optimizer adam:decay=9' '--lr-scheduler linear' '--lr-scheduler constant_with_warmup:warmup=2' \
+    '--clip 0.001' '--accumulate 2' '-l dice' '-s 9' '--image-size 16' '--image-size 16:alias'; do
+	# shellcheck disable=SC2086
+	train -o one --max-steps 2 $o shapes.jsonl >one.log && sum >>one.sums
+done
+is 'each in its way' "$(sort -u one.sums | wc -l)" 17
+train -o one --max-steps 2 --threshold 1 shapes.jsonl >one.log
+like '--threshold counts in scores' "$(grep '"kind":"eval"' one.log)" '*"recall":0,*'
+is '--fractions part what no split parts' "$(train -o one --max-steps 1 --fractions 0.5,0.25 all.jsonl | grep '"kind":"eval"' |
+	field n | tr '\n' ' ')" '8 2 '
+is '--early-stop stops' "$(train -o one -n 9 --early-stop 2,100 shapes.jsonl | grep -c '"split":"validation"')" 3
+is 'unless it is 0' "$(train -o one -n 4 --early-stop 0 shapes.jsonl | grep -c '"split":"validation"')" 4
+
 # ---- images of 16 bits ----
 segrun -q --probabilities -m run/best -o p16 shapes.jsonl >p16.out
 sed 's,.*"id":\("[^"]*"\).*"mask_file_name":\("[^"]*"\).*"pred_file_name_prob":\("[^"]*"\).*,{"id":\1\,"file_name":\3\,"mask_file_name":\2},' \

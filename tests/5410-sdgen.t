@@ -108,7 +108,7 @@ cp -r m huge
 scale huge/unet/diffusion_pytorch_model.safetensors conv_in.weight 1e38
 rc 2 'what f32 does not hold' sdgen -m huge --steps 2 -o huge-out a.jsonl
 like 'is told by the op' "$(cat stderr)" '*group_norm made a NaN*'
-is 'and no image is made' "$(pictures huge-out)" 0
+ok 'and no image is made' test ! -e huge-out
 gen -o bf --no-metadata --precision bf16 a.jsonl >/dev/null
 rc 1 'bf16 makes another image' cmp -s bf/a.png bare/a.png
 sdgen -m half --steps 3 -o kept --no-metadata a.jsonl >/dev/null
@@ -269,7 +269,7 @@ fi
 	echo "status $?"
 ) | cat >full.out
 like 'a full disk ends it' "$(cat full.out)" '*status 2'
-is 'and leaves nothing' "$(ls -A full)" ''
+ok 'and leaves nothing' test ! -e full
 gen -n 40 --batch 1 -o closed a.jsonl 2>stderr | head -1 >first
 ok 'a reader that leaves ends it' test "$(pictures closed)" -lt 40
 sdgen -m m --steps 3 --layout mep --prompt-dict dict.json -o stop/image/train --batch 1 >stop.jsonl 2>stderr &

@@ -150,7 +150,9 @@ for o in '' '--preset none' '-t {' '-t {x:upper}' '-t x --balance' '-t x --layou
     '-t x --clusters 2 --shard 1/2' '-t x --centroids gone.npy' '-t x --clusters 2 --outliers some' '--templates gone' \
     '-t x --rename a=b' '-t x -d 0' '-t x --runs 2' '-t x --clusters 2 --min-mean-v 3' '-t x --clusters 2 --by sdbw' \
     '-t x --clusters 2 --sample 9' '-t x --clusters 2 --min-prompts 1' '-t x --clusters 2 --first-size 9' \
-    '-t x --clusters 2 --size-step 9' '-t x --centroids c.npy --mini-batch 9' '-t x --choose-k 2:3 --by sdbw --sample 9'; do
+    '-t x --clusters 2 --size-step 9' '-t x --centroids c.npy --mini-batch 9' '-t x --choose-k 2:3 --by sdbw --sample 9' \
+    '-t x --clusters 2 --rename a' '-t x --clusters 2 --rename =a' '-t x --clusters 2 --map m.txt' \
+    '-t x --clusters 2 --layout mep -o none --only-label nobody'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" promptgen -q $o v.jsonl
 	is 'one line about it' "$(wc -l <stderr)" 1
