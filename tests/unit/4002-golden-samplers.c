@@ -216,6 +216,10 @@ tables_equal_diffusers(void **state)
 	struct safetensors st;
 
 	(void)state;
+	if (!file_exists(path)) {
+		free(path);
+		return;
+	}
 	assert_int_equal(st_open(&st, path), 0);
 	for (int i = 0; i < 4; i++) {
 		int64_t n = 0;

@@ -571,7 +571,7 @@ main(void)
 	struct json j;
 	char *text, *path;
 
-	if (!(root = gold_open_or_copy("diffusers")))
+	if (!(root = gold_open_or_copy("diffusers")) || !gold_has(root, "train/runs.json"))
 		return 0;
 	gpu_open(NULL);
 	model_open();

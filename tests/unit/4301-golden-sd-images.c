@@ -162,7 +162,7 @@ main(void)
 	const struct st_tensor *t;
 	char *records, *dir;
 
-	if (!(root = gold_open("diffusers")))
+	if (!(root = gold_open("diffusers")) || !gold_has(root, "train/images.safetensors"))
 		return 0;
 	dir = path_join(root, "train");
 	gold_read(&images_st, dir, "images.safetensors");

@@ -13,6 +13,7 @@
 #include "data/safetensors.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,19 @@ gold_open(const char *set)
 	if (!path)
 		printf("1..0 # SKIP %s: no golden set here\n", set);
 	return path;
+}
+
+/* Does the folder of a set have this file? If not, the skip is said. */
+static inline bool
+gold_has(const char *dir, const char *name)
+{
+	char *path = path_join(dir, name);
+	bool there = file_exists(path);
+
+	if (!there)
+		printf("1..0 # SKIP %s: not in this set\n", path);
+	free(path);
+	return there;
 }
 
 static inline void
