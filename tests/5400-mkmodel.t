@@ -97,6 +97,32 @@ ok 'in the names of OpenCLIP' grep -aq 'cond_stage_model.model.transformer.resbl
 rc 0 'and back' mkmodel --convert --tokenizer m/tokenizer -o v2back v2.safetensors
 ok 'the weights are the same' same_weights v2 v2back
 
+# a file that says nothing of itself, as others publish them: read off its shapes
+cat >guess.json <<-'END'
+	{"text_encoder": {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 24,
+	  "intermediate_size": 96, "vocab_size": 540, "hidden_act": "gelu", "projection_dim": 64},
+	 "unet": {"block_out_channels": [64, 128], "attention_head_dim": [1, 2], "layers_per_block": 1,
+	  "cross_attention_dim": 64, "use_linear_projection": true, "sample_size": 64,
+	  "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+	  "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"]},
+	 "vae": {"block_out_channels": [32, 64], "layers_per_block": 2, "sample_size": 512}}
+END
+rc 0 'a model with the last layer of OpenCLIP' mkmodel --tokenizer m/tokenizer -o full24 guess.json
+mkmodel --convert -o bare.safetensors full24
+perl -pi -e 's/("__metadata__":)(\{(?:"(?:[^"\\]|\\.)*"[:,]?)*\})/$1 . "{}" . " " x (length($2) - 2)/e' bare.safetensors
+ok 'nothing is said of it' test "$(grep -ac phantom.unet bare.safetensors)" = 0
+rc 0 'is read as SD 2 is' mkmodel --convert --v-prediction --tokenizer m/tokenizer -o bare bare.safetensors
+for f in unet vae; do
+	tensors full24/$f/diffusion_pytorch_model.safetensors >x
+	tensors bare/$f/diffusion_pytorch_model.safetensors >y
+	ok "the same $f" cmp x y
+	ok "and what it is" cmp full24/$f/config.json bare/$f/config.json
+done
+is 'the states before the last layer' "$(diff full24/text_encoder/config.json bare/text_encoder/config.json)" \
+	"$(printf '%s\n' '7c7' '<   "num_hidden_layers": 24,' --- '>   "num_hidden_layers": 23,')"
+is 'without its values' "$(mkmodel --info bare | grep -c 'encoder.layers.23')" 0
+is 'v is predicted' "$(grep -c v_prediction bare/scheduler/scheduler_config.json)" 1
+
 # a level without attention has no heads
 sed 's/"attention_head_dim": \[2, 2\]/"attention_head_dim": [3, 2]/
 	s/"CrossAttnDownBlock2D", "DownBlock2D"/"DownBlock2D", "CrossAttnDownBlock2D"/
