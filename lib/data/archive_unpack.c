@@ -124,9 +124,9 @@ formats(struct archive *a, const struct src *s)
 	archive_read_support_format_zip(a);
 }
 
-/* libarchive converts names to the locale's charset, whatever the user's locale is, and composes what
- * comes as Unicode. Of a tar it takes the bytes as they are where the charset lacks a character, so
- * that the names are those that were packed. */
+/* libarchive converts names to the locale's charset, whatever the user's locale is, and composes
+ * what comes as Unicode. Of a tar it takes the bytes as they are where the charset lacks a
+ * character, so that the names are those that were packed. */
 static void
 set_locale(const struct unpack *u, const struct src *s)
 {
