@@ -152,6 +152,34 @@ f 4 café
 f 4 café
 l línk -> café' '' $f
 done
+# the same in a zip, where the flag says UTF-8; and names that its directory spells otherwise
+# zipped NAME-IN-HEADER[=NAME-IN-DIRECTORY][,FLAG]... : a zip of such members of 4 bytes
+zipped() {
+	perl -e '
+		my ($dir, $body, $n) = ("", "", 0);
+		for (@ARGV) {
+			my ($name, $in, $flag) = /^([^=,]*)(?:=([^,]*))?(?:,(.*))?$/;
+			$in //= $name;
+			s/\\x(..)/chr hex $1/ge for $name, $in;
+			my $c = sub { pack "vvvvVVVvv", $flag ? 0x800 : 0, 0, 0, 0x21, 0xadf3f363, 4, 4, length $_[0], 0 };
+			$dir .= pack("Vvv", 0x02014b50, 3 << 8 | 20, 20) . $c->($in) . pack("vvvVV", 0, 0, 0, 0100644 << 16,
+			    length $body) . $in;
+			$body .= pack("Vv", 0x04034b50, 20) . $c->($name) . $name . "data";
+			$n++;
+		}
+		print $body, $dir, pack "VvvvvVVv", 0x06054b50, 0, 0, $n, $n, length $dir, length $body, 0;' "$@"
+}
+zipped 'caf\xc3\xa9,1' 'cafe\xcc\x81,1' 'ok,1' >unicode.zip
+x 0 'f 4 café
+f 4 café
+f 4 ok' '' unicode.zip
+zipped a b=../x c=d '../y=e' 'f\g=f/g' 'g\x00.png' ok >names.zip
+x 1 'f 4 a
+f 4 f/g
+f 4 ok' "b: the archive's directory calls it '../x'
+c: the archive's directory calls it 'd'
+../y: the archive's directory calls it 'e'
+g: its name holds a NUL" names.zip
 # ---- names of files that are only compressed
 printf x | gzip -c >..gz
 printf x | gzip -c >...gz

@@ -14,6 +14,9 @@ struct archive_entry;
  * on. */
 int member_unpack(struct unpack *, struct archive *, struct archive_entry *, struct log_entry *le,
     bool *fatal);
+/* A file that is only compressed, or that is to be copied (plain): one member, named after it. */
+void unpack_single(struct unpack *, bool plain);
+#define BYTES_BEHIND "bytes after its end are left out"
 /* Takes every recorded name of a file away again. */
 void unpack_lose(struct unpack *, ino_t);
 

@@ -25,7 +25,6 @@ enum {
 	AR_MAGIC = 8,
 	AR_HEADER = 60
 };
-#define BYTES_BEHIND "bytes after its end are left out"
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -87,6 +86,16 @@ say_bad(struct reader *r, const char *member, const char *why)
 	/* a checksum is of no one member */
 	unpack_say(r->u, LOG_BAD, r->src.fault == SRC_CHECKSUM ? NULL : member,
 	    r->fault ? r->fault : why);
+}
+
+/* The same about member n, which may have no name. */
+static void
+say_member(struct reader *r, const char *name, uint64_t n, const char *why)
+{
+	char number[32];
+
+	snprintf(number, sizeof(number), "member %" PRIu64, n);
+	say_bad(r, name && *name ? name : number, why);
 }
 
 static void
@@ -193,80 +202,6 @@ has_directory(struct archive *a)
 	}
 }
 
-/* ---- what is no archive ---------------------------------------------------------------------- */
-
-/* All bytes of s as file `name` of the staging folder. */
-static int
-plain_file(struct unpack *u, struct src *s, const char *name, int64_t *size)
-{
-	size_t n;
-	const void *p;
-	int fd = -1;
-
-	*size = 0;
-	if (u->root >= 0) {
-		fd = openat(u->root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0666);
-		if (fd < 0)
-			die("%s/%s: cannot be made:", u->o->dest, name);
-	}
-	for (;;) {
-		int r = *u->stop ? err("stopped") : src_read(s, &p, &n);
-
-		if (!r && !n)
-			break;
-		if (r) {
-			if (fd >= 0) {
-				unlinkat(u->root, name, 0);
-				close(fd);
-			}
-			return -1;
-		}
-		for (size_t done = 0; fd >= 0 && done < n;) {
-			ssize_t w = write(fd, (const char *)p + done, n - done);
-
-			if (w < 0 && errno != EINTR)
-				die("write error on %s/%s:", u->o->dest, name);
-			done += w > 0 ? (size_t)w : 0;
-		}
-		*size += (int64_t)n;
-	}
-	if (fd >= 0 && close(fd))
-		die("write error on %s/%s:", u->o->dest, name);
-	return 0;
-}
-
-/* A file that is only compressed, or that is to be copied (plain): one member, named after it. */
-static void
-single(struct unpack *u, bool plain)
-{
-	struct src_limits l = { (uint64_t)u->o->max_bytes, u->o->max_ratio };
-	struct log_entry e = { .kind = LOG_FILE };
-	char *name = plain ? xstrdup(path_base(u->path)) : name_unpacked(path_base(u->path));
-	struct src s;
-	int r;
-
-	name_utf8(&e.member, name);
-	r = member_path(&e.path, name) || (!e.path.len && err("empty name")) ||
-	    (plain ? src_open_plain(&s, u->file) : src_open(&s, u->file, &l));
-	if (!r) {
-		r = plain_file(u, &s, e.path.s, &e.size);
-		if (s.garbage)
-			unpack_say(u, LOG_WARN, NULL, BYTES_BEHIND);
-		src_close(&s);
-	}
-	if (r) {
-		unpack_say(u, LOG_BAD, plain ? NULL : name, errmsg());
-	} else {
-		log_put(u->log, &e);
-		u->members++;
-		++*u->count;
-	}
-	sb_release(&e.path);
-	sb_release(&e.member);
-	free(name);
-}
-
 /* ---- members --------------------------------------------------------------------------------- */
 
 enum step {
@@ -343,10 +278,7 @@ one(struct reader *r, struct archive_entry *e, const char *name)
 		if (le.path.len)
 			log_put(u->log, &le);
 	} else {
-		char number[32];
-
-		snprintf(number, sizeof(number), "member %" PRIu64, u->members);
-		say_bad(r, name && *name ? name : number, errmsg());
+		say_member(r, name, u->members, errmsg());
 		if (u->over || *u->stop)
 			step = STEP_END;
 		else if (fatal)
@@ -415,26 +347,12 @@ look_at_end(struct reader *r)
 	}
 }
 
-/* A zip file without the record that ends its directory was cut off there. */
-static void
-look_for_directory(struct reader *r)
+/* A zip file read from its place, not through src: only then is its directory within reach. */
+static bool
+plain_zip(const struct reader *r)
 {
-	static const unsigned char mark[4] = { 'P', 'K', 5, 6 };
-	enum { RECORD = 22, TAIL = RECORD + 65535 }; /* with the longest comment */
-	uint64_t from = r->u->size > TAIL ? r->u->size - TAIL : 0;
-	unsigned char *b = xmalloc(TAIL);
-	int fd = open(r->u->file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : pread(fd, b, TAIL, (off_t)from);
-	bool found = n < 0;
-
-	for (ssize_t i = 0; !found && i + RECORD <= n; i++)
-		found = memcmp(b + i, mark, sizeof(mark)) == 0;
-	if (fd >= 0)
-		close(fd);
-	free(b);
-	if (!found)
-		unpack_say(r->u, LOG_BAD, NULL,
-		    "its directory is cut off: members are taken as they stand");
+	return !r->streamed &&
+	    (archive_format(r->a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP;
 }
 
 /* What libarchive would have us pass over, and yet means that the member is not what was packed. */
@@ -468,10 +386,14 @@ members(struct reader *r, uint64_t skip, uint64_t *done)
 	while (step == STEP_ON) {
 		struct archive_entry *e = NULL;
 		int status = archive_read_next_header(r->a, &e);
-		const char *why;
+		const char *why, *name;
 
 		if (*r->u->stop)
 			return STEP_END;
+		if (plain_zip(r) && !r->u->zip_read) {
+			zip_dir_read(&r->u->zip, r->u->file);
+			r->u->zip_read = true;
+		}
 		if (status == ARCHIVE_EOF) {
 			look_at_end(r);
 			return STEP_END;
@@ -486,12 +408,15 @@ members(struct reader *r, uint64_t skip, uint64_t *done)
 		if ((*done)++ < skip)
 			continue;
 		r->behind = false;
+		name = entry_name(e);
 		why = r->orphan ? "the header that completes its own is damaged"
 		    : doubt(r, status);
+		if (!why && name && plain_zip(r) && !r->u->o->charset)
+			why = zip_dir_check(&r->u->zip, *done - 1, &name);
 		if (why)
-			say_bad(r, entry_name(e), why);
+			say_member(r, name, *done, why);
 		else
-			step = one(r, e, entry_name(e));
+			step = one(r, e, name);
 		r->orphan = false;
 	}
 	return step;
@@ -559,7 +484,7 @@ unknown(struct reader *r, bool first)
 	else if (!u->size)
 		unpack_say(u, LOG_BAD, NULL, "empty file");
 	else if (packed && !name_is_tar(path_base(u->path)))
-		single(u, false);
+		unpack_single(u, false);
 	else
 		unpack_say(u, LOG_BAD, NULL, packed ? "compressed, but no archive"
 		    : "no archive of a known format");
@@ -609,9 +534,10 @@ archive(struct unpack *u)
 		}
 		if (step == STEP_END && !other && r.streamed && !u->over)
 			verify(&r);
-		else if (step == STEP_END && !u->bad && !*u->stop &&
-		    (archive_format(r.a) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP)
-			look_for_directory(&r);
+		else if (step == STEP_END && plain_zip(&r) && !u->zip.there && !u->bad &&
+		    !*u->stop)
+			unpack_say(u, LOG_BAD, NULL,
+			    "its directory is cut off: members are taken as they stand");
 		reader_close(&r);
 		if (step == STEP_END)
 			return;
@@ -628,7 +554,7 @@ unpack_one(struct unpack *u)
 	u->ascii = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	u->dirfd = -1;
 	if (u->copy)
-		single(u, true);
+		unpack_single(u, true);
 	else
 		archive(u);
 	uselocale(old);
@@ -639,6 +565,7 @@ unpack_one(struct unpack *u)
 	if (u->dirfd >= 0)
 		close(u->dirfd);
 	u->dirfd = -1;
+	zip_dir_release(&u->zip);
 	sb_release(&u->dirname);
 	sb_release(&u->target);
 	sb_release(&u->p);

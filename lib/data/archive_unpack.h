@@ -3,6 +3,7 @@
 #define DATA_ARCHIVE_UNPACK_H
 
 #include "data/archive.h"
+#include "data/archive_zip.h"
 
 #include <locale.h>
 #include <stdatomic.h>
@@ -38,6 +39,8 @@ struct unpack {
 	int dirfd;
 	struct sb target, p;
 	locale_t utf8, ascii;
+	struct zip_dir zip;
+	bool zip_read;              /* if there is one */
 };
 /* "ARCHIVE: MEMBER: why", or without MEMBER, fit for a terminal; appended. */
 void unpack_message(struct sb *, const struct unpack *, const char *member, const char *why);
