@@ -100,23 +100,31 @@ fixture_release(struct fixture *f)
 	segnet_release(&f->net);
 }
 
-/* The net's output against [N,C,H,W] of the file. */
-static inline void
-check_output(const char *what, const struct tensor *y, const struct safetensors *st,
-    const char *name, double bound)
+/* The largest error of the net's output against [N,C,H,W] of the file. */
+static inline double
+output_error(const struct tensor *y, const struct safetensors *st, const char *name)
 {
 	const struct st_tensor *t;
 	float *want = gold_f32(st, name, &t), *got = xmalloc((size_t)y->n * sizeof(*got)), *p;
+	double error;
 
 	if (t->n != y->n)
 		die("%s: %s has %lld values, the output %lld", st->path, name, (long long)t->n,
 		    (long long)y->n);
 	tensor_get(y, got);
 	p = gold_swap(got, (size_t)y->dim[0], (size_t)(y->dim[1] * y->dim[2]), (size_t)y->dim[3]);
-	gold_check(what, gold_max_abs(p, want, (size_t)t->n), bound);
+	error = gold_max_abs(p, want, (size_t)t->n);
 	free(want);
 	free(got);
 	free(p);
+	return error;
+}
+
+static inline void
+check_output(const char *what, const struct tensor *y, const struct safetensors *st,
+    const char *name, double bound)
+{
+	gold_check(what, output_error(y, st, name), bound);
 }
 
 static inline struct tensor *
