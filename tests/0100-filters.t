@@ -24,6 +24,12 @@ same 'untouched records keep every byte' out odd.jsonl
 printf '{"id":"1","a":1.10}\r\n\n  \n{"id":"2"}' | pass >out
 is 'CR LF, empty lines, no newline at the end' "$(cat out)" '{"id":"1","a":1.10}
 {"id":"2"}'
+printf '\357\273\277{"id":"1"}\n' >first.jsonl
+printf '\357\273\277\r\n\357\273\277{"id":"2"}\n{"id":"3"}\n' >second.jsonl
+rc 1 'a byte order mark before the first line' pass first.jsonl second.jsonl
+is 'is passed over in every file, but nowhere else' "$(cat stdout stderr)" '{"id":"1"}
+{"id":"3"}
+csvrec: second.jsonl:2: byte 1: not a value'
 printf '%s\n' '{"a":1.10,"x":{"old":1},"b":2e1,"id":"8"}' '{"id": "9", "a":  [1,  2]}' | filter >out
 is 'a set field keeps its place, a new one goes last, in the writer'\''s manner' "$(cat out)" \
     '{"a":1.10,"x":"1","b":2e1,"id":"8"}

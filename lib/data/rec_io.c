@@ -179,6 +179,11 @@ rec_in_line(struct rec_in *in, const char **line, size_t *len)
 		*line = in->buf + in->pos;
 		in->pos += step;
 		in->lineno++;
+		/* some editors put a byte order mark before the first line */
+		if (in->lineno == 1 && n >= 3 && memcmp(*line, "\xef\xbb\xbf", 3) == 0) {
+			*line += 3;
+			n -= 3;
+		}
 		if (n && (*line)[n - 1] == '\r')
 			n--;
 		if (blank(*line, n))
