@@ -176,10 +176,16 @@ zip_dir_release(struct zip_dir *d)
 	*d = (struct zip_dir){ 0 };
 }
 
+static bool
+is_slash(char c)
+{
+	return c == '/' || c == '\\';
+}
+
 static size_t
 without_slashes(const char *s, size_t n)
 {
-	while (n && (s[n - 1] == '/' || s[n - 1] == '\\'))
+	while (n && is_slash(s[n - 1]))
 		n--;
 	return n;
 }
@@ -193,7 +199,7 @@ same(const char *a, size_t na, const char *b, size_t nb)
 	if (na != nb)
 		return false;
 	for (size_t i = 0; i < na; i++)
-		if (a[i] != b[i] && !((a[i] == '/' || a[i] == '\\') && (b[i] == '/' || b[i] == '\\')))
+		if (a[i] != b[i] && !(is_slash(a[i]) && is_slash(b[i])))
 			return false;
 	return true;
 }
