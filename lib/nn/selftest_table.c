@@ -550,6 +550,10 @@ const struct selftest_check selftest_checks[] = {
 	{ "matmul, long and wide", 2,
 	    { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 72 }, NORMAL, 0 } }, run_matmul,
 	    selftest_matmul, false, 0 },
+	/* the same where a subgroup has eight lanes, so that 72 columns are too many tiles */
+	{ "matmul, 36 columns, long", 2,
+	    { { 2, { 5, 9000 }, NORMAL, 0 }, { 2, { 9000, 36 }, NORMAL, 0 } }, run_matmul,
+	    selftest_matmul, false, 0 },
 	/* weights read where they lie */
 	{ "matmul, 64 columns, long", 2,
 	    { { 2, { 5, 4096 }, NORMAL, 0 }, { 2, { 4096, 64 }, NORMAL, 0 } }, run_matmul,
