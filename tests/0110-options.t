@@ -37,7 +37,7 @@ for f in "$top"/bin/*.c; do
 	name=${name%.c}
 	table=$f
 	[ "$name" != sdtrain ] || table=$top/lib/model/sd_options.c
-	rows "$table" >rows
+	rows "$table" >options
 	{
 		n=0
 		while read -r option type argument; do
@@ -60,11 +60,11 @@ for f in "$top"/bin/*.c; do
 			done
 		done
 		[ $n -gt 3 ] || echo "only $n words tried"
-	} <rows >wrong
+	} <options >wrong
 	is "$name refuses what its options do not take" "$(cat wrong)" ''
 	is "$name: -- ends the options" "$("$name" -- --none <empty 2>&1 | grep -c 'unknown')" 0
 done
-is 'nothing was written' "$(find . -mindepth 1 ! -name '.*' | sort | tr '\n' ' ')" './empty ./err ./out ./rows ./wrong '
+is 'nothing was written' "$(find . -mindepth 1 ! -name '.*' | sort | tr '\n' ' ')" './empty ./err ./options ./out ./wrong '
 rc 2 'two options that begin so' csvrec --no out
 like 'are told' "$(cat stderr)" "csvrec: unknown or ambiguous option '--no'; *"
 printf 'a,b\n1,2\n' >t.csv

@@ -190,7 +190,7 @@ without_slashes(const char *s, size_t n)
 	return n;
 }
 
-/* libarchive turns backslashes of some systems into slashes, and ends names of folders by one. */
+/* libarchive turns some systems' backslashes into slashes, and ends names of folders by one. */
 static bool
 same(const char *a, size_t na, const char *b, size_t nb)
 {
