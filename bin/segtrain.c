@@ -588,6 +588,8 @@ main(int argc, char **argv)
 	apply_preset();
 	if (!o.output)
 		usage_error("--output is required");
+	if (!is_folder(o.output, true))
+		usage_error("--output: '%s' is no folder", o.output);
 	make_spec(&model.spec);
 	make_net_config(&net, &model.spec, &frozen);
 	make_loss(&t.loss, &model.spec);

@@ -528,6 +528,7 @@ rc 2 'no archive' archx -o dest3
 rc 2 'both destination and list' archx --list -o dest3 scans.tar.gz
 rc 2 'an archive that is not there' archx -o dest3 scans.tar.gz none
 rc 2 'a destination that is not empty' archx -o src scans.tar.gz
+is 'is told by its name' "$(cat stderr)" 'archx: src: is not empty'
 rc 2 'a destination that is a file' archx -o plain.txt scans.tar.gz
 rc 2 'a manifest with a file' archx -o dest3 --manifest names scans.tar.gz
 rc 2 'a manifest that is not there' archx -o dest3 --manifest none many

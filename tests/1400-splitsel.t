@@ -261,6 +261,13 @@ is 'empty output' "$(wc -c <stdout)" 0
 rc 2 'parts that would be empty' splitsel --weights 1,1,1 odd
 like 'are told' "$(cat stderr)" '*all partitions should be non-empty*'
 rc 0 'unless they may' splitsel --weights 1,1,1 --allow-empty odd
+is '--describe sets text by phase' "$(echo '{"id":"a","phase":"t2"}' | splitsel -q --describe)" \
+    '{"id":"a","phase":"t2","text":"a microscopic image of a human embryo at phase t2"}'
+mkdir -p below
+echo '{"id":"a","file_name":"a.png"}' >below/a.jsonl
+is '--resolve: as seen from here' "$(splitsel -q --resolve below/a.jsonl; splitsel -q below/a.jsonl)" \
+    '{"id":"a","file_name":"below/a.png"}
+{"id":"a","file_name":"a.png"}'
 for o in '--weights 1' '--weights 1,1,1,1' '--weights 1,x' '--weights 0,0' '--weights 1,-1' \
     '--weights a=1,1' '--weights a=1,a=1' '--counts 400,400' '--counts rest,rest' \
     '--weights 1,1 --counts 1,1' '--preset nosuch' '--fair --hash' '--stratify label' \

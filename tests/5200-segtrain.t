@@ -197,7 +197,7 @@ for o in '' '-o x --loss foo' '-o x -e resnet9' '-o x -a net' '-o x --image-size
     '-o x --monitor speed' '-o x --augment spin' '-o x --optimizer sgd:speed=1' '-o x --preset foo' \
     '-o x --decoder-channels 8,8' '-o x --fractions 2' '-o x --lr-scheduler up' '-o x --normalize 1,2/3' \
     '-o x --activation sigmoid -l bce' '-o x --class-weights 1,2' '-o x --nonsense' '-o x --optimizer adam:momentum=.5' \
-    '-o x --optimizer sgd:beta1=.5' '-o x -e resnet18:drop-connect=.1' '-o x --lr-scheduler constant:warmup=5' \
+    '-o dict.csv' '-o x --optimizer sgd:beta1=.5' '-o x -e resnet18:drop-connect=.1' '-o x --lr-scheduler constant:warmup=5' \
     '-o x --lr-scheduler linear:warmup=1.5' '-o x --lr-scheduler step' '-o x --early-stop 1.5' '-o x --early-stop x' \
     '-o x --decoder-channels 16.5,8,8' '-o x --num-classes 2 --threshold 0.4' '-o x --activation softmax' \
     '-o x --channels 1 --augment hue=.1' '-o x --num-classes 2 -l lovasz --class-weights 1,2' '-o x --monitor iou:every=1.5'; do

@@ -220,6 +220,27 @@ rc 2 'an unknown name' mkmodel -o nope big
 like 'says which there are' "$(cat stderr)" '*sd15*tiny*'
 rc 2 'a model that is there' mkmodel -o m mini
 rc 0 'is replaced when told' mkmodel -f --tokenizer took/tokenizer -o m mini
+mkmodel -s 5 -o m5 mini
+mkmodel --convert --unet m5/unet --vae m5/vae -o parts m
+# data FILE: without the header
+data() {
+	tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1" | cksum
+}
+for f in unet/diffusion_pytorch_model vae/diffusion_pytorch_model; do
+	is "--${f%%/*} takes another" "$(data parts/$f.safetensors)" "$(data m5/$f.safetensors)"
+	mv parts/$f.safetensors parts/$f.fp16.safetensors
+	cp m/$f.safetensors parts/$f.safetensors
+done
+cp parts/text_encoder/model.safetensors parts/text_encoder/model.fp16.safetensors
+for v in '' fp16; do
+	mkmodel --convert ${v:+--variant $v} -o variant$v parts
+done
+f=unet/diffusion_pytorch_model.safetensors
+is 'plain files come first' "$(data variant/$f)" "$(data m/$f)"
+is '--variant names others' "$(data variantfp16/$f)" "$(data m5/$f)"
+mkmodel --convert -o predicts.safetensors m
+mkmodel --convert --v-prediction --tokenizer m/tokenizer -o predicts predicts.safetensors
+ok '--v-prediction stands in the scheduler' grep -q '"prediction_type": *"v_prediction"' predicts/scheduler/scheduler_config.json
 for o in '--merges 3 -o x mini' '--class-tokens 3 -o x mini' '--info --dtype f16 m' '--info --shard-size 1M m' '--info -f m' \
     '--info -s 1 m' '--convert -s 1 -o x m'; do
 	# shellcheck disable=SC2086

@@ -84,6 +84,9 @@ is 'images and a sheet' "$(names prompt | tr '\n' ' ')" '000001-0.jpg 000001-1.j
 mkmodel --convert -o m.safetensors m
 sdgen -m m.safetensors --tokenizer m/tokenizer --steps 3 -o single --no-metadata a.jsonl >/dev/null
 ok 'a single file makes the same' cmp single/a.png bare/a.png
+sdgen -m m.safetensors --tokenizer m/tokenizer --v-prediction --steps 3 -o single --no-metadata a.jsonl >/dev/null
+rc 1 'unless it predicts v' cmp -s single/a.png bare/a.png
+rc 2 'a folder says that itself' gen --v-prediction -o v a.jsonl
 mkmodel --convert --dtype f16 -o half m
 gen -o h16 --precision f16 -m half a.jsonl >/dev/null
 is '16 bits make an image' "$(pictures h16)" 1

@@ -110,19 +110,40 @@ one() {
 	sdtrain -q -m m -b 2 --max-steps 1 --checkpoint-steps 0 --center-crop --lr 1e-3 -o one "$@" shapes.jsonl >one.log &&
 	    sum one
 }
+mkmodel -s 5 -o m5 mini
 one >one.sum
 for o in --random-flip '-s 3' '--empty-prompts 1' '--max-samples 3' '--instance-prompt y' '--accumulate 2' '--clip 0.01' \
     '--snr-gamma 5' '--noise-offset 0.5' '--input-perturbation 0.5' '--scale-lr' '--adam-epsilon 1e-2' '--adam-weight-decay 9' \
     '--text-padding longest' '--use-8bit-adam --adam-beta1 0.5' '--lr-scheduler constant_with_warmup' \
-    '--prediction-type sample' '--resolution 16' '--save-dtype bf16' '--mixed-precision bf16'; do
+    '--prediction-type sample' '--resolution 16' '--save-dtype bf16' '--mixed-precision bf16' '--unet m5/unet' '--vae m5/vae'; do
 	# shellcheck disable=SC2086
 	one $o | cat - one.sum >sums
 	is "$o" "$(sort -u sums | wc -l)" 2
 	cat sums >>all.sums
 done
-is 'each in its way' "$(sort -u all.sums | wc -l)" 21
+is 'each in its way' "$(sort -u all.sums | wc -l)" 23
 one --lr 2e-3 | cat - all.sums >sums
-is '--scale-lr is by the batch' "$(sort -u sums | wc -l)" 21
+is '--scale-lr is by the batch' "$(sort -u sums | wc -l)" 23
+is '--adam-beta2' "$({ one --max-steps 2; one --max-steps 2 --adam-beta2 0.5; } | sort -u | wc -l)" 2
+is '--log-every' "$(one --max-steps 3 --log-every 2 >/dev/null; grep '"kind":"step"' one.log | field step | tr '\n' ' ')" '2 3 '
+is '--validation-epochs' "$(one -b 10 --max-steps 0 -n 3 --validation-prompt x --num-validation-images 1 --validation-epochs 2 \
+    --steps 2 >/dev/null; grep sheet_file_name one.log | field step | tr '\n' ' ')" '2 3 '
+is '--low-memory-optimizations' "$(sdtrain --plan -m m --low-memory-optimizations)" \
+    "$(sdtrain --plan -m m --gradient-checkpointing --use-8bit-adam)"
+sed 's/"file_name"/"path"/' shapes.jsonl >path.jsonl
+sdtrain -q -m m -b 2 --max-steps 1 --checkpoint-steps 0 --center-crop --lr 1e-3 -o one2 --image-field path path.jsonl >/dev/null
+is '--image-field' "$(sum one2)" "$(cat one.sum)"
+one --instance-prompt x --class-prompt y --num-class-images 2 --class-data-dir-parent parent >/dev/null
+is '--class-data-dir-parent' "$(find parent/one -name '*.jpg' | wc -l)" 2
+mkmodel --convert -o m.safetensors m
+is 'a single file, its tokenizer' "$(one -m m.safetensors --tokenizer m/tokenizer)" "$(cat one.sum)"
+one -m m.safetensors --tokenizer m/tokenizer --v-prediction >sums
+is '--v-prediction' "$(cat sums one.sum | sort -u | wc -l)" 2
+cp -r m5 var
+for f in text_encoder/model unet/diffusion_pytorch_model vae/diffusion_pytorch_model; do
+	cp m/$f.safetensors var/$f.fp16.safetensors
+done
+is '--variant' "$(one -m var --variant fp16)" "$(cat one.sum)"
 is 'steps of an image' "$(one --max-steps 0 --steps-per-image 1 >/dev/null; tail -n 1 one.log | field step)" 10
 sdtrain --plan -m m --preset nsw -n 2 --resolution 32 | field total_bytes >plan.bytes
 ok 'a preset lets itself be planned' test -s plan.bytes
@@ -315,7 +336,8 @@ for o in '' '-o x --resolution 30' '-o x --lr -1' '-o x -n 0' '-o x --lr-schedul
     '-o x --class-labels 0,1 --caption-field text' '-o x --class-labels 0,1 --instance-prompt y' \
     '-o x --image-folder shapes --instance-prompt y' '-o x --train-data-dir folder' \
     '-o x --instance-prompt y --caption-field z' '-o x --captions-dir shapes' \
-    '-o x --image-captions-filename --captions-dir none'; do
+    '-o x --image-captions-filename --captions-dir none' '-o x --class-labels 0,1,0' \
+    '-o cut.png' '-o x --session-dir cut.png' '-o x --tensorboard cut.png'; do
 	# shellcheck disable=SC2086
 	rc 2 "wrong: $o" sdtrain -q -m m $o shapes.jsonl
 	is 'one line about it' "$(wc -l <stderr)" 1

@@ -80,6 +80,11 @@ like 'finds three' "$(grep clustering chosen)" '{"kind":"clustering","k":3,*'
 rc 0 'a choice of k by S_Dbw' promptgen -q $mep --choose-k 2:5 --by sdbw --stats chosen v.jsonl
 is 'is that of the least' "$(sed -n 's/.*"clustering","k":\([0-9]*\).*/\1/p' chosen)" \
     "$(sed -n 's/.*"choice","k":\([0-9]*\).*"s_dbw":\([0-9.]*\).*/\2 \1/p' chosen | sort -n | sed 's/.* //; q')"
+rc 0 'steps of a run' promptgen -q $mep --clusters 7 --iterations 1 --stats few v.jsonl
+like 'are limited' "$(head -n 1 few)" '*"iterations":1,*'
+rc 0 'a run that ends early' promptgen -q $mep --clusters 7 --runs 1 --tolerance 1 --stats early v.jsonl
+rc 0 'and one that does not' promptgen -q $mep --clusters 7 --runs 1 --tolerance 0 --stats late v.jsonl
+rc 1 'are not the same' cmp -s early late
 rc 0 'labels by other names' promptgen -q $mep --clusters 3 --rename cancer=Tumor v.jsonl
 is 'in record and prompt' "$(grep -c '"label":"Tumor".*of tumor tissue' stdout)" 120
 

@@ -316,6 +316,14 @@ rc 2 '--shard of a comparison' fid --shard 1/2 real.npy gen.npy
 rc 2 '--partial to nowhere' fid --partial real.npy
 rc 2 '--network without --weights' fid --network dino real.npy gen.npy
 rc 2 '--dims of another network' fid --dims 64 --network dino --weights x real.npy gen.npy
+for i in 0 10 20 30; do echo "{\"id\":\"$i\",\"embedding\":[$i,0]}"; done >line.jsonl
+for i in -10 40 50; do echo "{\"id\":\"$i\",\"embedding\":[$i,0]}"; done >ends.jsonl
+is '--inclusive: what is as far as the neighbour is within' "$(for o in --no-inclusive --inclusive; do
+	fid $o --neighbours 1 --metrics precision line.jsonl ends.jsonl | sed 's/.*"value": \([0-9.]\{1,4\}\).*/\1/'
+done | tr '\n' ' ')" '0 0.66 '
+fid --metrics fid --ddof 0 real.npy gen.npy >ddof0
+fid --metrics fid real.npy gen.npy >ddof1
+rc 1 '--ddof counts' cmp -s ddof0 ddof1
 for o in '--preprocess clean-fid' '--size 64' '--batch-size 2' '--cache c' '--sheet-rows 2' '--components 3' '--logits gen.npy'; do
 	# shellcheck disable=SC2086
 	rc 2 "$o alone" fid $o --metrics fid real.npy gen.npy

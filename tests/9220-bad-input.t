@@ -185,7 +185,7 @@ done
 said 2 1 0 'segtrain: another net goes on' 'segtrain: run/last: another model: *' \
     "segtrain -q $net -e resnet34:width=0.125 -o run --max-steps 2 --resume s.jsonl"
 sdtrain -q -m mini -o goes -b 4 --max-steps 1 --checkpoint-steps 1 s.jsonl >log || exit 2
-said 2 1 0 'sdtrain: another seed goes on' 'sdtrain: goes/checkpoint-1/state.json: the run has seed 0, --seed says 1' \
+said 2 1 0 'sdtrain: another seed goes on' 'sdtrain: goes/*state.json: the run has seed 0, --seed says 1' \
     'sdtrain -q -m mini -o goes -b 4 --max-steps 2 --resume -s 1 s.jsonl'
 said 2 1 0 'mkmodel: no captions' 'mkmodel: /dev/null: no captions to learn from' 'mkmodel --captions /dev/null -o nocap tiny'
 mkdir tmp

@@ -325,6 +325,14 @@ dir_names(const char *dir, struct arena *mem, char ***names, size_t *n)
 	return 0;
 }
 
+bool
+is_folder(const char *path, bool or_new)
+{
+	struct stat st;
+
+	return stat(path, &st) ? or_new && errno == ENOENT : S_ISDIR(st.st_mode);
+}
+
 int
 make_dirs(const char *path)
 {

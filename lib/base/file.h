@@ -30,6 +30,8 @@ int file_read_regular(const char *path, size_t limit, char **data, size_t *len);
 /* Writes all of data as `path`, atomically. */
 int file_write(const char *path, const void *data, size_t len);
 bool file_exists(const char *path);
+/* Is it a folder? One that is not there counts where it may be made. */
+bool is_folder(const char *path, bool or_new);
 /* Names of a folder's entries that are not hidden, in the order of their bytes; the strings live in
  * mem, the list is the caller's to free. 0, or -1 with a message. */
 struct arena;

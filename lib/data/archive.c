@@ -62,11 +62,14 @@ static void
 open_dest(const char *dest)
 {
 	struct stat st;
+	bool there = stat(dest, &st) == 0;
 
-	if (stat(dest, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (there && !S_ISDIR(st.st_mode))
 		die("%s: is no folder", dest);
-	if (stat(dest, &st) == 0 ? !is_empty(dest) : make_dirs(dest) != 0)
-		die("%s", file_exists(dest) ? "the destination is not empty" : errmsg());
+	if (there && !is_empty(dest))
+		die("%s: is not empty", dest);
+	if (!there && make_dirs(dest))
+		die("%s", errmsg());
 	job.dest = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job.dest < 0)
 		die("%s: cannot be opened:", dest);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum family { INCEPTION, DINO, DINOV2, CLIP, CLASSIFIER, FAMILIES };
 /* The first of each row is what is taken unless told otherwise. */
@@ -208,20 +207,12 @@ choose_prep(struct embedder *e, const char *name, int side)
 	return 0;
 }
 
-static bool
-is_folder(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
 int
 embedder_open(struct embedder **ep, const char *network, const char *weights,
     const char *preprocess, int side)
 {
 	struct embedder *e = xcalloc(1, sizeof(*e));
-	char *path = is_folder(weights) ? xasprintf("%s/model.safetensors", weights)
+	char *path = is_folder(weights, false) ? xasprintf("%s/model.safetensors", weights)
 	    : xstrdup(weights);
 	struct weights w;
 	int ret = weights_open_file(&w, path);

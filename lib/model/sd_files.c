@@ -206,6 +206,8 @@ sd_files_open(struct sd_files *f, const char *path, const struct sd_sources *s)
 		ret = err("%s: no such file or folder", path);
 	else
 		ret = is_dir(path) ? open_folder(f, s) : open_single(f, s);
+	if (ret == 0 && s->tokenizer && !f->has[SD_TEXT])
+		ret = err("%s: a model of classes has no tokenizer", path);
 	if (ret == 0 && s->tokenizer)
 		f->tokenizer = xstrdup(s->tokenizer);
 	if (ret == 0 && sd_config_check(&f->cfg))

@@ -8,7 +8,6 @@
 #include "model/noise.h"
 #include "nn/schedule.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static struct sd_options o = { .preset = -1, .seed = 0, .jobs = 2, .caption_key = "text",
@@ -78,8 +77,6 @@ static const struct opt table[] = {
 	    "min-SNR weights; 5 is usual (0: none)", 0, 1e6 },
 	{ 0, "noise-offset", OPT_FLOAT, &o.offset, "X",
 	    "add X times one number a channel to the noise (0)", 0, 10 },
-	{ 0, "input-perturbation", OPT_FLOAT, &o.perturbation, "X",
-	    "more noise than is to be found (0)", 0, 10 },
 	{ 0, "cache-latents", OPT_FLAG, &o.cache, NULL,
 	    "encode each image once (one crop each)", 0, 0 },
 	{ 0, "validation-prompt", OPT_LIST, &o.prompts, "TEXT",
@@ -178,6 +175,7 @@ static const struct opt table[] = {
 	{ 0, NULL, OPT_TITLE, NULL, NULL, "Steps", 0, 0 },
 	{ 0, "steps-per-image", OPT_INT, &o.per_image, "N", "", 0, 1e9 },
 	{ 0, "scale-lr", OPT_FLAG, &o.scale_lr, NULL, "", 0, 0 },
+	{ 0, "input-perturbation", OPT_FLOAT, &o.perturbation, "X", "", 0, 10 },
 	{ 0, "lr-num-cycles", OPT_INT, &o.cycles, "N", "", 1, 1e9 },
 	{ 0, "lr-power", OPT_FLOAT, &o.power, "P", "", 0, 100 },
 	{ 0, "adam-beta1", OPT_FLOAT, &o.beta1, "B", "", 0, 0.9999999 },
@@ -337,15 +335,12 @@ check_company(void)
 	    "a schedule that rises, as constant_with_warmup");
 }
 
-/* Files that may be missing are looked for there. */
+/* A folder that is read must be there; one that is written may. */
 static void
-check_folder(const char *option, const char *dir)
+check_folder(const char *option, const char *dir, bool must)
 {
-	char *self = dir ? path_join(dir, ".") : NULL;
-
-	if (self && !file_exists(self))
-		usage_error("%s: %s: no such folder", option, dir);
-	free(self);
+	if (dir && !is_folder(dir, !must))
+		usage_error("%s: '%s' is no folder", option, dir);
 }
 
 static void
@@ -379,7 +374,10 @@ check_options(int operands)
 	if ((o.folder || o.image_folders) && operands)
 		usage_error("%s: it reads no other records",
 		    o.folder ? "--image-folder" : "--train-data-dir");
-	check_folder("--captions-dir", o.captions_dir);
+	check_folder("--captions-dir", o.captions_dir, true);
+	check_folder("--output", o.output, false);
+	check_folder("--session-dir", o.single_dir, false);
+	check_folder("--tensorboard", o.board, false);
 }
 
 /* Defaults that depend on others. */

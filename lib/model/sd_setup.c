@@ -19,6 +19,9 @@ new_classes(const struct sd_setup *s, struct sd_config *cfg)
 	for (int i = 0; i < s->nlabels; i++) {
 		if (strlen(s->labels[i]) >= CLASS_LABEL)
 			return err("'%s': a label of %d bytes or more", s->labels[i], CLASS_LABEL);
+		for (int k = 0; k < i; k++)
+			if (!strcmp(s->labels[i], s->labels[k]))
+				return err("'%s': a label that is there twice", s->labels[i]);
 		strcpy(cfg->classes.label[i], s->labels[i]);
 	}
 	return 0;
