@@ -143,6 +143,8 @@ check_all(const struct json *j)
 			    j, key, order, strtoull(seed + 5, NULL, 10), (size_t)j->v[order].size);
 		else if (!strncmp(key, "split_", 6) && videos >= 0)
 			check_split(j, key, at + 1, videos);
+		else if (strcmp(key, "note") && strcmp(key, "video_phases_input"))
+			report(1, 1, key); /* of no kind that is known here */
 	}
 	arena_release(&mem);
 }
