@@ -6,6 +6,7 @@
  */
 #include "base/err.h"
 #include "tensor/columns.h"
+#include "tensor/gemm.h"
 #include "tensor/ops.h"
 
 #include <math.h>
@@ -106,6 +107,28 @@ unpacked(const struct plan *p, struct tensor *packed, const struct tensor *like)
 
 enum mode { FORWARD, DV, DQ, DK };
 
+/* Rounds of an invocation's loops for each block of the other side, s quads at a time. */
+static int64_t
+rounds(const struct plan *p, uint32_t s, bool two_products)
+{
+	const int64_t products = round_up(p->used, s) / s * (two_products ? 2 : 1);
+	const int64_t fetch = shuffles() ? 0 : (s * p->block + p->local - 1) / p->local + 1;
+
+	return products * (1 + fetch) + p->slice / s * fetch + 2;
+}
+
+/* Quads at a time: more than the plan's where a software device's loops would be too many. */
+static uint32_t
+stage_for(const struct plan *p, int64_t other_rows, bool two_products)
+{
+	for (uint32_t s = p->stage; p->slice % s == 0 && round_up(p->used, s) <= p->quads; s *= 2)
+		if (!gpu_info()->cpu ||
+		    blocks(p, other_rows) * rounds(p, s, two_products) <= MAX_LOOP)
+			return s;
+	op_die("attention", "%lld keys of %lld values: too many", (long long)other_rows,
+	    (long long)p->d);
+}
+
 /* own, other, value and so on as attention.comp has them; own2, other2, delta for DQ and DK. */
 static void
 run(const struct plan *p, enum mode mode, int64_t own_rows, int64_t other_rows, struct tensor *own,
@@ -115,25 +138,22 @@ run(const struct plan *p, enum mode mode, int64_t own_rows, int64_t other_rows, 
 	static const enum kernel k[4][2] = { { K_ATTENTION_FORWARD_V, K_ATTENTION_FORWARD_T },
 		{ K_ATTENTION_DV_V, K_ATTENTION_DV_T }, { K_ATTENTION_DQ_V, K_ATTENTION_DQ_T },
 		{ K_ATTENTION_DK_V, K_ATTENTION_DK_T } };
+	const bool two = mode == DQ || mode == DK;
+	const uint32_t stage = stage_for(p, other_rows, two);
 	struct {
 		uint32_t own_blocks, other_rows, other_blocks, quads, used, causal;
 		float factor, scale;
 	} push = { blocks(p, own_rows), (uint32_t)other_rows, blocks(p, other_rows), p->quads,
-	    p->used,
-		p->causal, (float)(p->scale * 1.4426950408889634), (float)p->scale };
-	bool two = mode == DQ || mode == DK;
+		(uint32_t)round_up(p->used, stage), p->causal,
+		(float)(p->scale * 1.4426950408889634), (float)p->scale };
 	/* rows of an invocation: shuffles are shared by them */
 	uint32_t each = !shuffles() ? 1 : two || p->slice > 10 ? 2 : 4, rows;
 	double pairs = (double)(p->n * p->heads) * (double)own_rows * (double)other_rows;
-	int64_t loops = (int64_t)push.other_blocks * (p->used / p->stage * (two ? 2 : 1) + 2);
 	struct gpu_call c = { .kernel = k[mode][shuffles()],
 		.arg = { tensor_arg(own), tensor_arg(other), tensor_arg(value), tensor_arg(sum),
 		    tensor_arg(lse) },
 		.nargs = 5, .nspec = 5, .push = &push, .npush = sizeof(push) };
 
-	if (loops > MAX_LOOP)
-		op_die("attention", "%lld keys of %lld values: too many", (long long)other_rows,
-		    (long long)p->d);
 	if (two) {
 		c.arg[5] = tensor_arg(own2);
 		c.arg[6] = tensor_arg(other2);
@@ -145,7 +165,7 @@ run(const struct plan *p, enum mode mode, int64_t own_rows, int64_t other_rows, 
 	c.spec[1] = p->block;
 	c.spec[2] = each;
 	c.spec[3] = p->slice;
-	c.spec[4] = p->stage;
+	c.spec[4] = stage;
 	c.groups[0] = (push.own_blocks * p->block + rows - 1) / rows;
 	c.groups[1] = (uint32_t)(p->n * p->heads);
 	c.groups[2] = p->quads / p->slice;
