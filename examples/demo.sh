@@ -33,9 +33,9 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -z "$inception" ] || [ -r "$inception" ] || usage "$inception: no file or folder that can be read"
-images=${IMAGES:-1500} epochs=${EPOCHS:-6} # masks
-singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-800} steps=${STEPS:-400} samples=${SAMPLES:-200}
-sampling=${SAMPLING:-12} model=${MODEL:-small}
+images=${IMAGES:-1500} epochs=${EPOCHS:-5} # masks
+singles=${SINGLES:-1000} vae_steps=${VAE_STEPS:-600} steps=${STEPS:-260} samples=${SAMPLES:-200}
+sampling=${SAMPLING:-8} model=${MODEL:-small}
 absolute_in inception
 dir=$(absolute "${dir:-$top/build/demo}") build=$(absolute "${BUILD:-$top/build/release}")
 
