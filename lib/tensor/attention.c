@@ -121,9 +121,10 @@ rounds(const struct plan *p, uint32_t s, bool two_products)
 static uint32_t
 stage_for(const struct plan *p, int64_t other_rows, bool two_products)
 {
-	for (uint32_t s = p->stage; p->slice % s == 0 && round_up(p->used, s) <= p->quads; s *= 2)
-		if (!gpu_info()->cpu ||
-		    blocks(p, other_rows) * rounds(p, s, two_products) <= MAX_LOOP)
+	for (uint32_t s = p->stage; s <= p->slice; s++)
+		if (p->slice % s == 0 && round_up(p->used, s) <= p->quads &&
+		    (!gpu_info()->cpu ||
+		        blocks(p, other_rows) * rounds(p, s, two_products) <= MAX_LOOP))
 			return s;
 	op_die("attention", "%lld keys of %lld values: too many", (long long)other_rows,
 	    (long long)p->d);
